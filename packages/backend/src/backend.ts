@@ -1,0 +1,96 @@
+import type {
+  BootId,
+  BootReport,
+  DiskId,
+  DiskReport,
+  EngineIdentity,
+  GarbageItem,
+  HostId,
+  Isolation,
+  OwnerBlob,
+  SandboxId,
+} from '@skerry/model';
+
+/** An image that a backend can make disks from. */
+export interface BackendImage {
+  readonly name: string;
+  /** Content key: another recipe or content has another key. */
+  readonly key: string;
+  readonly sizeBytes: number;
+  readonly user: string;
+  readonly workdir: string;
+}
+
+/** What a backend is and can do; asked before a request is accepted. */
+export interface BackendDescription {
+  readonly hostId: HostId;
+  readonly engines: readonly (EngineIdentity & { readonly freeze: boolean; readonly memorySnapshot: boolean })[];
+  readonly images: readonly BackendImage[];
+  readonly cpus: number;
+  readonly memoryMiB: number;
+  /** What may still be written before admission refuses, in `bytes`. */
+  readonly diskFreeBytes: number;
+  readonly guestDigest: string;
+}
+
+export interface DiskSpec {
+  readonly diskId: DiskId;
+  readonly sandboxId: SandboxId;
+  readonly image: string;
+  readonly sizeMiB: number;
+  /** Whether it must survive power loss when `createDisk` returns; an ephemeral sandbox's need not. */
+  readonly durable: boolean;
+  readonly owner: OwnerBlob;
+}
+
+export interface BootRequest {
+  readonly bootId: BootId;
+  readonly sandboxId: SandboxId;
+  readonly diskId: DiskId;
+  readonly hostname: string;
+  readonly cpus: number;
+  readonly memoryMiB: number;
+  /** The weakest isolation accepted; `any` is the backend's default. */
+  readonly isolation: Isolation | 'any';
+  /** Counts the lives of the sandbox's identity: part of its access token. */
+  readonly generation: number;
+  readonly accessToken: string;
+  readonly env: Readonly<Record<string, string>>;
+  readonly user: string;
+  readonly workdir?: string;
+}
+
+/** One thing told by `watch`: first `boot` for every boot there is, then `synced`, then changes as they happen. */
+export type BackendEvent =
+  | { readonly type: 'boot'; readonly boot: BootReport }
+  | { readonly type: 'synced' }
+  | { readonly type: 'boot_forgotten'; readonly bootId: BootId };
+
+/**
+ * The server's view of a place that runs boots. Every call is idempotent and keyed by the ids in it: repeating one gives the same result.
+ * Errors are `Problem`s; `unavailable` means that the same call may be repeated later.
+ */
+export interface Backend {
+  describe(signal?: AbortSignal): Promise<BackendDescription>;
+  createDisk(spec: DiskSpec, signal?: AbortSignal): Promise<DiskReport>;
+  /** Replaces the owner blob that is kept beside the disk. */
+  setDiskOwner(diskId: DiskId, owner: OwnerBlob, signal?: AbortSignal): Promise<void>;
+  /** Deletes a disk and all traces; an absent one is fine. Throws `conflict` while a boot uses it. */
+  deleteDisk(diskId: DiskId, signal?: AbortSignal): Promise<void>;
+  listDisks(signal?: AbortSignal): Promise<readonly DiskReport[]>;
+  /** Boots from a disk; returns when the guest is initialised and answers. A boot that failed to start is reported `ended`. */
+  startBoot(request: BootRequest, signal?: AbortSignal): Promise<BootReport>;
+  /** Ends a boot: asks what runs to end within `graceMs`, then kills; the disk is synced when it returns. An ended one is fine. */
+  stopBoot(bootId: BootId, graceMs: number, signal?: AbortSignal): Promise<BootReport>;
+  /** Forgets an ended boot and removes all of it; ends it first if needed. An absent one is fine. */
+  deleteBoot(bootId: BootId, signal?: AbortSignal): Promise<void>;
+  getBoot(bootId: BootId, signal?: AbortSignal): Promise<BootReport>;
+  listBoots(signal?: AbortSignal): Promise<readonly BootReport[]>;
+  watch(signal: AbortSignal): AsyncIterable<BackendEvent>;
+  /** The last `maxBytes` of what the guest and the start command printed, of the disk's newest boots. */
+  readLog(diskId: DiskId, maxBytes: number, signal?: AbortSignal): Promise<string>;
+  /** What the backend holds that none of its own records explains. */
+  listGarbage(signal?: AbortSignal): Promise<readonly GarbageItem[]>;
+  /** Removes garbage that is older than `minAgeMs`; says what was removed. */
+  collectGarbage(minAgeMs: number, signal?: AbortSignal): Promise<readonly GarbageItem[]>;
+}

@@ -1,0 +1,42 @@
+import { chmod, lstat, mkdir, opendir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { EngineBootSpec } from '@skerry/engine';
+import { bootConfig, volumeSlots, volumeSource } from './spec-format.ts';
+
+/** Files of one boot's directory. */
+export const bundleFiles = {
+  runscLog: (directory: string): string => join(directory, 'runsc.log'),
+  panicLog: (directory: string): string => join(directory, 'panic.log'),
+};
+
+/** Writes all that runsc reads to start a boot. */
+export async function writeBundle(spec: EngineBootSpec, cgroupsPath: string): Promise<void> {
+  const { directory } = spec;
+  await Promise.all([
+    writeFile(join(directory, 'config.json'), JSON.stringify(bootConfig(spec, cgroupsPath)), { mode: 0o600 }),
+    rm(bundleFiles.runscLog(directory), { force: true }),
+    rm(bundleFiles.panicLog(directory), { force: true }),
+    ensureTmp(spec.root),
+    ...Array.from({ length: volumeSlots }, async (_, slot) =>
+      mkdir(volumeSource(directory, slot), { recursive: true, mode: 0o755 }),
+    ),
+  ]);
+}
+
+/**
+ * Makes sure that `/tmp` of a root that nobody runs in is a directory that is not empty: runsc covers an empty or absent one with a tmpfs without
+ * a size, and a full one of those ends the sandbox. What an image or an earlier boot left in its place goes.
+ */
+async function ensureTmp(root: string): Promise<void> {
+  const path = join(root, 'tmp');
+  const found = await lstat(path).catch(() => undefined);
+  if (found?.isDirectory() !== true) {
+    await rm(path, { force: true });
+    await mkdir(path);
+    await chmod(path, 0o1777);
+  }
+  const entries = await opendir(path);
+  const first = await entries.read();
+  await entries.close();
+  if (first === null) await writeFile(join(path, '.skerry'), '', { flag: 'wx', mode: 0o444 });
+}

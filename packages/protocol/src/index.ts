@@ -1,0 +1,16 @@
+export type * from './admin-api.ts';
+export { adminPaths } from './admin-api.ts';
+export * from './envd/filesystem.ts';
+export * from './envd/frames.ts';
+export * from './envd/process.ts';
+export * from './gateway-api.ts';
+export * from './host-api.ts';
+export * from './http/json-client.ts';
+export * from './http/json-server.ts';
+export * from './ids.ts';
+export type * from './instance.ts';
+export * from './v1/event.ts';
+export * from './v1/exec.ts';
+export * from './v1/key.ts';
+export * from './v1/sandbox.ts';
+export * from './v1/system.ts';
