@@ -1,0 +1,27 @@
+import type { Command } from 'commander';
+import { type CommonOptions, makeCommand } from '../../command.ts';
+import { connect } from '../../instance/find.ts';
+import { attach, terminalEnvironment, terminalSize } from '../../terminal/attach.ts';
+import { asCommand } from '../../terminal/command-failure.ts';
+import { findRunning } from '../../terminal/find-running.ts';
+
+export function shellCommand(): Command {
+  return makeCommand('shell', 'a login shell on a terminal')
+    .argument('<name>', 'name or id')
+    .option('--user <name>', "as this user (the sandbox's own by default)")
+    .option('--cwd <dir>', 'in this folder (the home of the user by default)')
+    .action(async (name: string, options: CommonOptions & { user?: string; cwd?: string }) => {
+      process.exitCode = await asCommand(async () => {
+        const sandbox = await findRunning(await connect(options), name);
+        const running = await sandbox.process.start({
+          command: ['/bin/sh', '-c', 'exec "${SHELL:-/bin/bash}" -l'],
+          user: options.user,
+          cwd: options.cwd,
+          env: terminalEnvironment(),
+          stdin: true,
+          terminal: terminalSize(),
+        });
+        return (await attach(running, { input: true, terminal: true, json: false })).exitCode;
+      });
+    });
+}

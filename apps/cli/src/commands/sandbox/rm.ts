@@ -1,0 +1,18 @@
+import type { Command } from 'commander';
+import { type CommonOptions, makeCommand } from '../../command.ts';
+import { connect } from '../../instance/find.ts';
+import { printJson, printLine } from '../../output/print.ts';
+import { forEachName } from './each.ts';
+
+export function removeCommand(): Command {
+  return makeCommand('rm', 'delete sandboxes and their disks')
+    .argument('<names...>', 'names or ids')
+    .action(async (names: readonly string[], options: CommonOptions) => {
+      const { sandboxes } = await connect(options);
+      await forEachName(names, options.json === true, async (name) => {
+        const view = await sandboxes.delete(name);
+        if (options.json) printJson(view);
+        else printLine(view.name);
+      });
+    });
+}

@@ -1,0 +1,85 @@
+import { type AddressInfo } from 'node:net';
+import { once } from 'node:events';
+import { createLog, type Log } from '@skerry/kit';
+import { Problem } from '@skerry/model';
+import { type GatewayConfig, JsonClient } from '@skerry/protocol';
+import { Authorizer } from './auth/authorizer.ts';
+import { KeyStreams } from './auth/key-streams.ts';
+import { ApiDoor } from './front/api-door.ts';
+import { createFrontDoor } from './front/front-door.ts';
+import { SandboxFinder } from './routes/find-sandbox.ts';
+import { followRoutes } from './routes/route-feed.ts';
+import { RouteTable } from './routes/route-table.ts';
+import { createDataPlane } from './sandbox/data-plane.ts';
+import { Upstreams } from './sandbox/upstreams.ts';
+
+/** A gateway that serves. */
+export interface Gateway extends AsyncDisposable {
+  readonly port: number;
+}
+
+/** How long streams may go on after the end was asked for, in `ms`. */
+const graceMs = 1000;
+
+/** Starts a gateway. Throws `conflict` when its port is taken. */
+export async function startGateway(
+  config: GatewayConfig,
+  log: Log = createLog('gateway', config.logLevel),
+): Promise<Gateway> {
+  const client = new JsonClient(config.gatewaySocket, 'the Skerry server');
+  const upstreams = new Upstreams();
+  const table = new RouteTable((route) => upstreams.cut(route.bootId));
+  const authorizer = new Authorizer(client);
+  const keyStreams = new KeyStreams();
+  const finder = new SandboxFinder(table, client);
+  const api = new ApiDoor(config.apiSocket, log);
+  const parts = { config, log, finder, authorizer, upstreams, keyStreams, api };
+  const server = createFrontDoor({ ...parts, dataPlane: createDataPlane(parts) });
+  const ending = new AbortController();
+  const listening = once(server, 'listening');
+  server.listen(config.listenPort, config.listenHost);
+  try {
+    await listening;
+  } catch (error) {
+    client[Symbol.dispose]();
+    throw listenProblem(config, error);
+  }
+  const keys = {
+    forget: () => authorizer.forget(),
+    revoke: (keyHash: string) => {
+      authorizer.revoke(keyHash);
+      keyStreams.cut(keyHash);
+    },
+  };
+  const following = followRoutes(client, table, keys, log, ending.signal);
+  return {
+    port: (server.address() as AddressInfo).port,
+    [Symbol.asyncDispose]: async () => {
+      const closed = once(server, 'close');
+      server.close();
+      server.closeIdleConnections();
+      const timer = setTimeout(() => server.closeAllConnections(), graceMs);
+      ending.abort();
+      await following;
+      await closed;
+      clearTimeout(timer);
+      api[Symbol.dispose]();
+      client[Symbol.dispose]();
+    },
+  };
+}
+
+function listenProblem({ listenHost, listenPort }: GatewayConfig, cause: unknown): Problem {
+  const code = (cause as NodeJS.ErrnoException).code;
+  const where = `${listenHost}:${listenPort}`;
+  if (code === 'EADDRINUSE')
+    return new Problem('conflict', `Cannot listen on ${where}: another program uses this port`, {
+      reason: 'port_in_use',
+      hint: 'Choose another port with --listen.',
+      cause,
+    });
+  return new Problem('unavailable', `Cannot listen on ${where}: ${code ?? String(cause)}`, {
+    reason: 'cannot_listen',
+    cause,
+  });
+}

@@ -1,0 +1,149 @@
+import { type ClientRequest, type IncomingMessage, request as openRequest, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { Problem } from '@skerry/model';
+import { guestPort } from '@skerry/protocol';
+import { readCredentials } from '../auth/credentials.ts';
+import { forwardResponseHeaders, hasBody } from '../http/headers.ts';
+import { whenGone } from '../http/when-gone.ts';
+import { splice } from '../http/splice.ts';
+import { type Admission, admit } from './admit.ts';
+import { answerUnreachable } from './bad-gateway.ts';
+import {
+  answerRefusal,
+  checkSandboxPath,
+  describeFailure,
+  headersForSandbox,
+  type SandboxDoorParts,
+  type SandboxTarget,
+} from './sandbox-door.ts';
+
+const connectTimeoutMs = 10_000;
+
+/** Whether a request's upgrade is passed on. h2c would carry requests that no rule here has seen; the guest has no upgrades. */
+export function mayUpgrade(request: IncomingMessage, target: SandboxTarget | undefined): boolean {
+  if (target === undefined || target.port === guestPort || hasBody(request) || request.method !== 'GET') return false;
+  const names = (request.headers.upgrade ?? '')
+    .toLowerCase()
+    .split(',')
+    .map((name) => name.trim());
+  return !names.some(
+    (name) => name === '' || name.startsWith('h2c') || name.startsWith('http/') || name.startsWith('tls/'),
+  );
+}
+
+/** Passes an upgrade to a port of a sandbox, and splices the two connections once the sandbox has said 101. */
+export async function upgradeToSandbox(
+  parts: SandboxDoorParts,
+  target: SandboxTarget,
+  request: IncomingMessage,
+  socket: Duplex,
+  head: Buffer,
+): Promise<void> {
+  const response = responseOn(request, socket);
+  let admission: Admission;
+  try {
+    checkSandboxPath(request.url ?? '', target.port);
+    admission = await admit(
+      parts.finder,
+      parts.authorizer,
+      target.sandbox,
+      target.port,
+      readCredentials(request.headers),
+      whenGone(response),
+    );
+  } catch (error) {
+    answerRefusal(request, response, target, error, parts.log);
+    return;
+  }
+  if (socket.destroyed) return;
+  const { route, caller } = admission;
+  const upstream = parts.upstreams.to(route);
+  const headers = headersForSandbox(target, admission, request);
+  headers.push('Connection', 'Upgrade', 'Upgrade', request.headers.upgrade ?? '');
+  const outgoing = openRequest({
+    agent: false,
+    host: route.address,
+    port: target.port,
+    method: 'GET',
+    path: request.url ?? '/',
+    headers,
+    setHost: false,
+  });
+  let ended = false;
+  let other: Duplex | undefined;
+  const cut = (): void => {
+    outgoing.destroy();
+    other?.destroy();
+    socket.destroy();
+  };
+  const forgets = [
+    upstream.cuts.add(cut),
+    ...(caller === undefined ? [] : [parts.keyStreams.add(caller.keyHash, cut)]),
+  ];
+  socket.once('close', () => {
+    outgoing.destroy();
+    for (const forget of forgets) forget();
+  });
+  socket.on('error', () => socket.destroy());
+  const connected = connectDeadline(outgoing);
+  outgoing.once('error', (cause) => {
+    if (ended) return;
+    ended = true;
+    const kind = cause instanceof Problem ? 'timeout' : connected() ? 'lost' : 'refused';
+    answerUnreachable(request, response, describeFailure({ kind, cause }, target));
+  });
+  outgoing.once('response', (incoming) => {
+    ended = true;
+    response.writeHead(
+      incoming.statusCode ?? 502,
+      incoming.statusMessage ?? '',
+      forwardResponseHeaders(incoming, false),
+    );
+    incoming.on('error', () => socket.destroy());
+    incoming.pipe(response);
+  });
+  outgoing.once('upgrade', (incoming, upstreamSocket, upstreamHead) => {
+    ended = true;
+    other = upstreamSocket;
+    response.detachSocket(socket as Parameters<typeof response.detachSocket>[0]);
+    socket.write(switchingHead(incoming));
+    if (upstreamHead.length > 0) socket.write(upstreamHead);
+    if (head.length > 0) upstreamSocket.write(head);
+    splice(socket, upstreamSocket);
+  });
+  outgoing.end();
+}
+
+/** A response on a connection that the HTTP parser has let go of; the connection ends with it. */
+export function responseOn(request: IncomingMessage, socket: Duplex): ServerResponse {
+  const response = new ServerResponse(request);
+  response.shouldKeepAlive = false;
+  response.assignSocket(socket as Parameters<typeof response.assignSocket>[0]);
+  response.once('finish', () => socket.end());
+  return response;
+}
+
+function connectDeadline(outgoing: ClientRequest): () => boolean {
+  let connected = false;
+  const timer = setTimeout(() => outgoing.destroy(new Problem('deadline', 'No connection in time')), connectTimeoutMs);
+  outgoing.once('socket', (socket) =>
+    socket.once('connect', () => {
+      connected = true;
+      clearTimeout(timer);
+    }),
+  );
+  outgoing.once('close', () => clearTimeout(timer));
+  return () => connected;
+}
+
+function switchingHead(incoming: IncomingMessage): string {
+  const headers = forwardResponseHeaders(incoming, false);
+  const lines = [
+    `HTTP/1.1 101 ${incoming.statusMessage ?? 'Switching Protocols'}`,
+    'Connection: Upgrade',
+    `Upgrade: ${incoming.headers.upgrade ?? ''}`,
+  ];
+  for (let index = 0; index < headers.length; index += 2)
+    lines.push(`${headers[index] ?? ''}: ${headers[index + 1] ?? ''}`);
+  return `${lines.join('\r\n')}\r\n\r\n`;
+}

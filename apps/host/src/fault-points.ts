@@ -1,0 +1,32 @@
+import { faultPoint as point } from '@skerry/kit';
+
+/** Every place at which a fault test can kill the daemon: between two steps that leave a trace on the machine. */
+export const faultPoints = [
+  'disks.create.directory',
+  'disks.create.snapshot',
+  'disks.create.limited',
+  'disks.create.recorded',
+  'disks.delete.renamed',
+  'disks.delete.subvolume',
+  'disks.delete.erased',
+  'boots.start.recorded',
+  'boots.start.leased',
+  'boots.start.prepared',
+  'boots.start.engine',
+  'boots.start.initialised',
+  'boots.start.running',
+  'boots.stop.recorded',
+  'boots.stop.asked',
+  'boots.end.recorded',
+  'boots.end.engine',
+  'boots.end.network',
+  'boots.end.cleaned',
+  'boots.delete.renamed',
+  'boots.delete.removed',
+] as const;
+export type FaultPoint = (typeof faultPoints)[number];
+
+/** Kills this daemon here when a test armed this point. */
+export function faultPoint(name: FaultPoint): void {
+  point(name);
+}

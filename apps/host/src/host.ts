@@ -1,0 +1,156 @@
+/** Puts the parts of the host daemon together, in the order in which they need each other, and takes them apart. */
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { cpus } from 'node:os';
+import { join } from 'node:path';
+import type { Engine, EngineDescription } from '@skerry/engine';
+import { createGvisorEngine } from '@skerry/engine-gvisor';
+import { errorFields, type Log } from '@skerry/kit';
+import type { HostId } from '@skerry/model';
+import type { HostConfig } from '@skerry/protocol';
+import { type HostLimits, readHostLimits } from './boots/admission.ts';
+import { BootFeed } from './boots/boot-feed.ts';
+import { Boots } from './boots/boots.ts';
+import { Disks } from './disks/disks.ts';
+import { Garbage } from './garbage/garbage.ts';
+import { installGuest, removeOldGuests } from './guest/guest-binaries.ts';
+import { ImageStore } from './images/image-store.ts';
+import { GuestLogs } from './logs/guest-logs.ts';
+import { createNetwork, type Network } from './network/index.ts';
+import { syncFileSystem } from './store/btrfs.ts';
+import { DiskSpace } from './store/disk-space.ts';
+import { isLoopStore, mountStore } from './store/store-device.ts';
+import { prepareLayout, readHostId, storeLayout } from './store/store-layout.ts';
+import { SyncGate } from './store/sync-gate.ts';
+import { Trash } from './store/trash.ts';
+
+/** Most host processes and threads that one boot may take: the engine's pids limit. */
+const pidsPerBoot = 8192;
+const namespacePool = 8;
+
+export interface Host extends AsyncDisposable {
+  readonly hostId: HostId;
+  readonly description: EngineDescription;
+  readonly cpus: number;
+  readonly limits: HostLimits;
+  readonly guestDigest: string;
+  readonly images: ImageStore;
+  readonly disks: Disks;
+  readonly boots: Boots;
+  readonly logs: GuestLogs;
+  readonly space: DiskSpace;
+  readonly garbage: Garbage;
+}
+
+/** What a test may put in the place of the real one. */
+export interface HostReplacements {
+  readonly engine?: Engine;
+  readonly network?: Network;
+}
+
+export function makeEngine(config: HostConfig, log: Log): Engine {
+  const { path, version } = config.artifacts.runsc;
+  return createGvisorEngine({
+    runscPath: path,
+    runscVersion: version,
+    instance: config.instance,
+    stateDir: join(config.runDir, 'runsc'),
+    log,
+  });
+}
+
+export function makeNetwork(config: HostConfig, log: Log): Network {
+  return createNetwork({ instance: config.instance, config: config.network, poolSize: namespacePool, log });
+}
+
+/** Starts everything and adopts what an earlier daemon left. Disposing it leaves sandboxes running. */
+export async function startHost(config: HostConfig, log: Log, replacements: HostReplacements = {}): Promise<Host> {
+  const { artifacts, storeDir, runDir } = config;
+  await using owned = new AsyncDisposableStack();
+  const engine = replacements.engine ?? makeEngine(config, log);
+  const description = await engine.describe();
+  await mountStore({ ...config, log });
+  const layout = storeLayout(storeDir);
+  await prepareLayout(layout);
+  const hostId = await readHostId(layout);
+  const gate = new SyncGate(() => syncFileSystem(storeDir));
+  const sync = (): Promise<void> => gate.sync();
+  const trash = new Trash(layout.trash, storeDir, sync, log);
+  const space = new DiskSpace((await isLoopStore(storeDir)) ? [storeDir, config.storeImage] : [storeDir]);
+  const images = await ImageStore.open(layout.images, artifacts.images, trash, log);
+  const guestPath = await installGuest(layout.guests, artifacts.guest);
+  const logs = owned.use(new GuestLogs(layout.logs, log));
+  const disks = await Disks.open({
+    directory: layout.disks,
+    mountPoint: storeDir,
+    images,
+    trash,
+    space,
+    forget: (diskId) => logs.forget(diskId),
+    log,
+  });
+  const network = owned.use(replacements.network ?? makeNetwork(config, log));
+  await network.start();
+  const limits = await readHostLimits(pidsPerBoot, log);
+  const closing = new AbortController();
+  owned.defer(() => closing.abort());
+  const boots = await Boots.open({
+    directory: layout.boots,
+    trashDirectory: layout.trash,
+    engine,
+    description,
+    network,
+    disks,
+    images,
+    space,
+    logs,
+    feed: new BootFeed(),
+    limits,
+    guest: { path: guestPath, digest: artifacts.guest.sha256 },
+    hostBootId: await readHostBootId(),
+    resolvConf: await writeResolvConf(runDir),
+    machineEnv: artifacts.machine.env,
+    caBundle: artifacts.machine.caBundle === null ? undefined : await readFile(artifacts.machine.caBundle, 'utf8'),
+    sync,
+    closing: closing.signal,
+    log,
+  });
+  await removeOldGuests(layout.guests, new Set([artifacts.guest.sha256, ...boots.guestDigests()]));
+  const garbage = new Garbage({ layout, boots, disks, engine, network, trash, log });
+  await trash.resume();
+  const leftovers = garbage
+    .collectLeftovers()
+    .catch((error: unknown) => log.error('What an earlier daemon left cannot be removed', errorFields(error)));
+  owned.defer(() => leftovers);
+  const parts = owned.move();
+  return {
+    hostId,
+    description,
+    cpus: cpus().length,
+    limits,
+    guestDigest: artifacts.guest.sha256,
+    images,
+    disks,
+    boots,
+    logs,
+    space,
+    garbage,
+    [Symbol.asyncDispose]: async () => {
+      await parts
+        .disposeAsync()
+        .catch((error: unknown) => log.error('The host daemon did not end cleanly', errorFields(error)));
+    },
+  };
+}
+
+/** The kernel's own id of this uptime of the machine. */
+export async function readHostBootId(): Promise<string> {
+  return (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
+}
+
+async function writeResolvConf(runDir: string): Promise<string> {
+  const directory = join(runDir, 'guest');
+  await mkdir(directory, { recursive: true, mode: 0o755 });
+  const path = join(directory, 'resolv.conf');
+  await writeFile(path, 'nameserver 172.31.255.1\noptions timeout:3 attempts:2\n', { mode: 0o644 });
+  return path;
+}

@@ -1,0 +1,66 @@
+import type { SandboxRecord } from '@skerry/store';
+import { amend } from '../amend.ts';
+import type { Core } from '../core.ts';
+import { faultPoint } from '../fault-points.ts';
+import { orFail } from './fail.ts';
+import { ownerOf } from './owner.ts';
+
+/** absent → ready: makes the disk. */
+export async function createDisk(core: Core, record: SandboxRecord, signal: AbortSignal): Promise<boolean> {
+  const made = await orFail(core, record, signal, () =>
+    core.backend.createDisk(
+      {
+        diskId: record.diskId,
+        sandboxId: record.id,
+        image: record.image,
+        sizeMiB: record.resources.diskMiB,
+        durable: record.kind === 'persistent',
+        owner: ownerOf(record),
+      },
+      signal,
+    ),
+  );
+  if (made === undefined) return true;
+  faultPoint('create.disk-made');
+  await amend(core, record.id, (current) =>
+    current.observed === 'absent'
+      ? { patch: { observed: 'ready', ownerStale: current.ownerStale && current.version !== record.version } }
+      : undefined,
+  );
+  faultPoint('create.disk-recorded');
+  return true;
+}
+
+/** ready or absent → gone: deletes the disk, then everything that was secret. */
+export async function deleteDisk(core: Core, record: SandboxRecord, signal: AbortSignal): Promise<boolean> {
+  await core.backend.deleteDisk(record.diskId, signal);
+  faultPoint('delete.disk-deleted');
+  if (Object.keys(record.env).length > 0) {
+    await amend(core, record.id, () => ({ patch: { env: {} } }));
+    await core.store.scrub();
+  }
+  await amend(core, record.id, (current) =>
+    current.observed === 'gone'
+      ? undefined
+      : {
+          patch: { observed: 'gone', deletedAtMs: Date.now(), env: {}, timeoutAtMs: null, ownerStale: false },
+          event: {
+            type: 'sandbox.deleted',
+            reason: current.desiredReason,
+            message: `Sandbox "${current.name}" was deleted`,
+          },
+        },
+  );
+  faultPoint('delete.recorded');
+  return false;
+}
+
+/** Brings the owner blob beside the disk up to date. `false` when it is. */
+export async function updateOwner(core: Core, record: SandboxRecord, signal: AbortSignal): Promise<boolean> {
+  if (!record.ownerStale) return false;
+  await core.backend.setDiskOwner(record.diskId, ownerOf(record), signal);
+  await amend(core, record.id, (current) =>
+    current.version === record.version ? { patch: { ownerStale: false } } : undefined,
+  );
+  return true;
+}

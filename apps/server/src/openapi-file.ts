@@ -1,0 +1,48 @@
+/** Makes `openapi/v1.json` from the routes. Run with `--write` to rewrite the committed file. */
+import { randomBytes } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { KeyedSerial } from '@skerry/kit';
+import { openStore } from '@skerry/store';
+import { pino } from 'pino';
+import { createApp } from './api/app.ts';
+import { openapiText } from './api/openapi.ts';
+import { KeyCache } from './auth/key-cache.ts';
+import { LocalHost } from './backends/local-host.ts';
+import { Changes } from './changes.ts';
+import { Drives } from './drives/drives.ts';
+import { BackendFacts } from './reconcilers/backend-facts.ts';
+import { BootView } from './reconcilers/boot-view.ts';
+import { Secrets } from './secrets.ts';
+
+export const openapiFile: string = fileURLToPath(new URL('../../../openapi/v1.json', import.meta.url));
+
+/** The document of all routes, as text. Nothing is called and nothing listens. */
+export async function openapiOfAll(): Promise<string> {
+  await using store = await openStore({ dialect: 'sqlite', file: ':memory:' });
+  using backend = new LocalHost('/nowhere');
+  const log = pino({ level: 'silent' });
+  const ended = AbortSignal.abort();
+  const app = await createApp({
+    instance: 'none',
+    store,
+    backend,
+    facts: new BackendFacts(backend),
+    boots: new BootView(backend, log),
+    changes: new Changes(),
+    drives: new Drives(async () => false, log, ended),
+    keys: new KeyCache(store),
+    secrets: new Secrets(randomBytes(32).toString('hex')),
+    log,
+    once: new KeyedSerial(),
+    rest: { resting: false },
+    ended,
+  });
+  try {
+    return openapiText(app);
+  } finally {
+    await app.close();
+  }
+}
+
+if (import.meta.main && process.argv.includes('--write')) writeFileSync(openapiFile, await openapiOfAll());
