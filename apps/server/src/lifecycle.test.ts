@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { connect } from 'node:net';
 import { after, before, test } from 'node:test';
 import { TestInstance } from './testing/instance.ts';
 
@@ -95,4 +96,22 @@ test('an ephemeral sandbox that is stopped is deleted', async () => {
   const { id } = await skerry.create({ kind: 'ephemeral' });
   const stopped = await skerry.api('POST', `/v1/sandboxes/${id}/stop`);
   assert.deepEqual([stopped.status, stopped.body['status']], [200, 'deleted']);
+});
+
+test('a body beyond the limit is answered with 413, and its connection takes the rest and the next request', async () => {
+  const authorization = `authorization: Bearer ${skerry.key}`;
+  const body = Buffer.alloc(8 << 20, 'x');
+  await using socket = connect(skerry.settings.apiSocket);
+  socket.setEncoding('utf8');
+  const answers = socket[Symbol.asyncIterator]() as AsyncIterator<string>;
+  socket.write(
+    `POST /v1/sandboxes HTTP/1.1\r\nhost: x\r\n${authorization}\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n`,
+  );
+  socket.write(body.subarray(0, 1000));
+  const refused = await answers.next();
+  assert.match(String(refused.value), /^HTTP\/1\.1 413 [^]*body_too_large/);
+  socket.write(body.subarray(1000));
+  socket.write(`GET /v1/sandboxes HTTP/1.1\r\nhost: x\r\n${authorization}\r\n\r\n`);
+  const next = await answers.next();
+  assert.match(String(next.value), /^HTTP\/1\.1 200 /);
 });

@@ -42,5 +42,7 @@ export function sendProblem(error: unknown, request: FastifyRequest, reply: Fast
   if (status >= 500) request.log.error({ err: error, reason: problem.reason }, 'A call failed');
   const document = { ...problem.toDocument(request.id), status };
   if (problem.retryable && (status === 503 || status === 429)) void reply.header('retry-after', '1');
+  // Fastify would close the connection on a body that it did not read to its end: the answer is then lost while the rest still arrives.
+  void reply.removeHeader('connection');
   void reply.status(status).header('content-type', 'application/problem+json').send(JSON.stringify(document));
 }
