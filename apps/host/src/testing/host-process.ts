@@ -199,6 +199,8 @@ export async function writeInside(address: string, path: string, content: string
   return new Promise((resolve, reject) => {
     const outgoing = request(
       {
+        // Another boot may have the address next: a kept connection would end in its reset.
+        agent: false,
         host: address,
         port: 49983,
         method: 'POST',
