@@ -6,6 +6,7 @@ import { controllersOfV1 } from './control-groups.ts';
 import { fail, pass, warn } from './finding.ts';
 import { kernelIsNewEnough } from './kernel.ts';
 import { instancesIn } from './left-overs.ts';
+import { droppingChains } from './places.ts';
 import { missingCapabilities } from './privileges.ts';
 import { findingsAsText } from './text.ts';
 
@@ -63,4 +64,19 @@ test('doctor prints one JSON document in which everything that does not pass has
   for (const finding of findings)
     assert.equal(finding.remedy === undefined, finding.verdict === 'pass', JSON.stringify(finding));
   assert.equal(result.status, findings.some((finding) => finding.verdict === 'fail') ? 1 : 0);
+});
+
+test("droppingChains() finds other programs' firewalls that drop what is forwarded", () => {
+  const chain = (table: string, hook: string | undefined, policy: string | undefined) => ({
+    chain: { family: 'ip', table, name: 'FORWARD', ...(hook === undefined ? {} : { hook, policy }) },
+  });
+  const listing = [
+    { metainfo: { version: '1.0.6' } },
+    chain('filter', 'forward', 'drop'),
+    chain('filter', 'input', 'drop'),
+    chain('other', 'forward', 'accept'),
+    chain('skerry_abc', 'forward', 'drop'),
+    chain('plain', undefined, undefined),
+  ];
+  assert.deepEqual(droppingChains(JSON.stringify({ nftables: listing })), ['"ip filter FORWARD"']);
 });

@@ -1,7 +1,7 @@
 import { readFile, stat, statfs } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { dirname } from 'node:path';
-import { formatBytes, readFileIfExists } from '@skerry/kit';
+import { formatBytes, readFileIfExists, tryCommand } from '@skerry/kit';
 import { type Check, type DoctorQuestion, type Finding, fail, pass, warn } from './finding.ts';
 
 const wantedFreeBytes = 20 * 2 ** 30;
@@ -74,9 +74,31 @@ async function resolver(): Promise<Finding> {
     : fail('name servers', '/etc/resolv.conf names none', 'Name one there: the sandboxes’ resolver forwards to it.');
 }
 
+/** The machine's own firewall: a base chain of another program that drops what it does not know also drops what sandboxes send out. */
 async function forwarding(): Promise<Finding> {
-  const on = (await readFile('/proc/sys/net/ipv4/ip_forward', 'utf8')).trim() === '1';
-  return pass('forwarding', on ? 'on' : 'off; Skerry turns it on while it runs');
+  const need = 'forwarding';
+  const { status, stdout } = await tryCommand('nft', ['-j', 'list', 'chains']);
+  if (status !== 0) return warn(need, 'the packet filter cannot be read', 'Install nftables, and run this as root.');
+  const closed = droppingChains(stdout);
+  return closed.length === 0
+    ? pass(need, 'no other firewall drops what sandboxes send out')
+    : warn(
+        need,
+        `${closed.join(', ')} drops forwarded packets by default`,
+        'Let that firewall accept what comes from and goes to the links "sk*", or sandboxes do not reach the internet.',
+      );
+}
+
+/** Base chains, as `nft -j list chains` tells them, that drop forwarded packets unless a rule accepts them, but for Skerry's own. */
+export function droppingChains(listing: string): string[] {
+  const { nftables } = JSON.parse(listing) as {
+    nftables: { chain?: { family: string; table: string; name: string; hook?: string; policy?: string } }[];
+  };
+  return nftables.flatMap(({ chain }) =>
+    chain?.hook === 'forward' && chain.policy === 'drop' && !chain.table.startsWith('skerry_')
+      ? [`"${chain.family} ${chain.table} ${chain.name}"`]
+      : [],
+  );
 }
 
 /** Where things lie and how they are reached. */
