@@ -1,4 +1,4 @@
-import type { BootId, DiskId, SandboxId } from './id.ts';
+import type { BootId, DiskId, SandboxId, SnapshotId } from './id.ts';
 
 /**
  * What the server wants to find again beside a disk when its database is lost: opaque to the host, which stores it with each disk.
@@ -26,7 +26,7 @@ export interface DiskReport {
 
 /** Something that a host holds and nobody owns. */
 export interface GarbageItem {
-  readonly kind: 'disk' | 'boot' | 'namespace' | 'cgroup' | 'runtime' | 'directory' | 'nft' | 'link';
+  readonly kind: 'disk' | 'snapshot' | 'boot' | 'namespace' | 'cgroup' | 'runtime' | 'directory' | 'nft' | 'link';
   /** Id or kernel name of the thing. */
   readonly name: string;
   readonly reason: string;
@@ -35,4 +35,5 @@ export interface GarbageItem {
   readonly bytes?: number;
   readonly bootId?: BootId;
   readonly diskId?: DiskId;
+  readonly snapshotId?: SnapshotId;
 }

@@ -24,11 +24,35 @@ export interface GuestSetup {
   readonly env: Readonly<Record<string, string>>;
   /** PEM text of certificate authorities to trust besides its own. */
   readonly caBundle?: string;
+  /** 32 hex digits, new at every boot and every restore: what a program compares to know that time has passed it by. */
+  readonly generationId: string;
+  /** Only after a restore. `fork`: as another sandbox than the one that was saved. */
+  readonly restored?: { readonly as: 'resume' | 'fork'; readonly savedAtUnixMs: number };
+}
+
+/** What a guest is told before its memory is saved. */
+export interface GuestSuspend {
+  /** `pause`: the boot ends after it · `snapshot`: it goes on, and clients should notice nothing but a short wait. */
+  readonly for: 'pause' | 'snapshot';
+  /** How long its own hooks may take together, in `ms`. */
+  readonly hooksDeadlineMs: number;
+}
+
+/** A hook that a guest ran. */
+export interface GuestHook {
+  readonly path: string;
+  /** Absent when it was killed at the deadline. */
+  readonly exitCode?: number;
+  readonly durationMs: number;
+  /** The last 2 KiB of what it printed. */
+  readonly output: string;
 }
 
 export interface GuestAnswer {
   readonly guestVersion: string;
   readonly protocolVersion: number;
+  /** The hooks that ran before it answered. */
+  readonly hooks?: readonly GuestHook[];
 }
 
 const answerSchema = Compile(
