@@ -14,6 +14,8 @@ export interface RestRequest {
 export interface RestAnswer {
   /** Names of the persistent sandboxes that were stopped, and will run again at the next start. */
   readonly rested: readonly string[];
+  /** Names of the persistent sandboxes that were paused with their memory, and will go on at the next start. */
+  readonly paused?: readonly string[];
   /** Names of the ephemeral sandboxes that were deleted. */
   readonly deleted: readonly string[];
   /** What did not come to rest, and why. */
