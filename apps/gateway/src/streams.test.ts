@@ -263,3 +263,24 @@ test('the end of the gateway waits a moment for streams, not for ever', async ()
   assert.ok(performance.now() - startedAt < 4000);
   idle.destroy();
 });
+
+test('an answer that comes before the body leaves the connection to the next request', async () => {
+  await using bench = await startBench();
+  const port = await bench.listen('127.77.0.9', (incoming, response) => {
+    if (incoming.url === '/next') return void response.end('next');
+    // Read only after the answer, as Node itself does with a body that nobody asked for.
+    response.writeHead(413).end('too large');
+  });
+  const route = bench.server.addRoute('127.77.0.9', { portAccess: 'public' });
+  const head = `Host: x\r\nE2b-Sandbox-Id: ${route.sandboxId}\r\nE2b-Sandbox-Port: ${port}\r\n`;
+  const body = 'x'.repeat(8 << 20);
+  const socket = await open(bench.gateway.port);
+  let answers = '';
+  socket.on('data', (chunk: Buffer) => void (answers += chunk.toString()));
+  socket.write(`POST /big HTTP/1.1\r\n${head}Content-Length: ${body.length}\r\n\r\n${body.slice(0, 1000)}`);
+  await until(() => answers.includes('too large'));
+  socket.write(`${body.slice(1000)}GET /next HTTP/1.1\r\n${head}\r\n`);
+  await until(() => answers.endsWith('next'));
+  assert.deepEqual(answers.match(/HTTP\/1\.1 \d+/g), ['HTTP/1.1 413', 'HTTP/1.1 200']);
+  socket.destroy();
+});

@@ -133,6 +133,11 @@ export function relay(exchange: Relay): () => void {
       const trailers = forwardTrailers(incoming.rawTrailers);
       if (trailers.length > 0 && chunked) response.addTrailers(trailers);
       finished = true;
+      // Answered before the body had come: Node would not pass the rest on, and the client's next request would wait behind it.
+      if (bodied && !request.complete) {
+        drain();
+        outgoing.destroy();
+      }
     });
     incoming.once('error', (error) => fail('lost', error));
     incoming.once('close', () => {
