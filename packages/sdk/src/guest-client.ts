@@ -1,3 +1,4 @@
+import type { Sandbox as SandboxView } from '@skerry/protocol';
 import { decodeFrames, type EndStreamMessage, encodeFrame, endStreamFlag, guestPort } from '@skerry/protocol/client';
 import { errorOfConnect, errorOfFailure, SkerryError } from './skerry-error.ts';
 import type { Transport } from './transport.ts';
@@ -15,15 +16,22 @@ const keepAliveSeconds = 50;
 /** Speaks the guest's protocol (Connect with JSON) to one sandbox. */
 export class GuestClient {
   readonly #transport: Transport;
-  readonly #sandboxId: string;
-  readonly #name: string;
-  readonly #accessToken: string | undefined;
+  #view: SandboxView;
 
-  constructor(transport: Transport, sandboxId: string, name: string, accessToken: string | undefined) {
+  constructor(transport: Transport, view: SandboxView) {
     this.#transport = transport;
-    this.#sandboxId = sandboxId;
-    this.#name = name;
-    this.#accessToken = accessToken;
+    this.#view = view;
+  }
+
+  /** The sandbox as it was when it was last looked at. */
+  get view(): SandboxView {
+    return this.#view;
+  }
+
+  /** Looks at the sandbox anew, which does not wake it; a token that has changed is used from then on. */
+  async look(signal?: AbortSignal): Promise<SandboxView> {
+    this.#view = await this.#transport.json('GET', `/v1/sandboxes/${encodeURIComponent(this.#view.id)}`, { signal });
+    return this.#view;
   }
 
   /** One question, one answer. */
@@ -73,7 +81,7 @@ export class GuestClient {
   ): Promise<Response> {
     try {
       return await this.#transport.toSandbox(
-        { sandboxId: this.#sandboxId, port: guestPort, accessToken: this.#accessToken },
+        { sandboxId: this.#view.id, port: guestPort, accessToken: this.#view.accessToken },
         method,
         path,
         {
@@ -90,8 +98,8 @@ export class GuestClient {
         throw new SkerryError({
           code: 'conflict',
           reason: 'sandbox_not_running',
-          message: `The sandbox "${this.#name}" does not run`,
-          hint: `Start it with "skerry start ${this.#name}".`,
+          message: `The sandbox "${this.#view.name}" does not run`,
+          hint: `Start it with "skerry start ${this.#view.name}".`,
           status: 409,
           cause: error,
         });
@@ -103,8 +111,8 @@ export class GuestClient {
     return new SkerryError({
       code: 'unavailable',
       reason: 'sandbox_lost',
-      message: `The connection to the sandbox "${this.#name}" broke`,
-      hint: `See what happened with "skerry get ${this.#name}".`,
+      message: `The connection to the sandbox "${this.#view.name}" broke`,
+      hint: `See what happened with "skerry get ${this.#view.name}".`,
       status: 0,
       cause,
     });

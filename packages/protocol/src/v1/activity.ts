@@ -66,6 +66,7 @@ export const CreateHoldBody = Type.Object(
   },
   closed,
 );
+export type CreateHoldBody = Type.Static<typeof CreateHoldBody>;
 export const HoldSchema = Type.Object(
   { id: Type.String(), reason: Type.String(), createdAt: Type.String(time), expiresAt: Type.String(time) },
   { $id: 'Hold' },

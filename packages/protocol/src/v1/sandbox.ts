@@ -199,6 +199,7 @@ export const RollbackSandboxBody = Type.Object(
   },
   closed,
 );
+export type RollbackSandboxBody = Type.Static<typeof RollbackSandboxBody>;
 
 /** Body of `POST /v1/sandboxes/:id/fork`. The forks have the settings of the sandbox; their names are made up from its name unless given. */
 export const ForkSandboxBody = Type.Object(
@@ -209,6 +210,7 @@ export const ForkSandboxBody = Type.Object(
   },
   closed,
 );
+export type ForkSandboxBody = Type.Static<typeof ForkSandboxBody>;
 
 /** Query of every call that waits for a state: `wait=false` or `0` answers 202 at once, a duration such as `90s` waits so long. */
 export const WaitQuery = Type.Object({

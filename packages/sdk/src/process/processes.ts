@@ -1,6 +1,7 @@
 import { type ProcessInfo, type ProcessStreamMessage, processPaths, type TerminalSize } from '@skerry/protocol/client';
 import type { GuestCall, GuestClient } from '../guest-client.ts';
 import { type ProcessExit } from './exit.ts';
+import type { OnPause } from './over-pause.ts';
 import { RunningProcess } from './running-process.ts';
 
 export interface StartOptions extends GuestCall {
@@ -41,12 +42,12 @@ export class Processes {
     return RunningProcess.attach(
       this.#guest,
       this.#guest.stream<ProcessStreamMessage>(processPaths.start, message, options),
-      options.user,
+      { user: options.user, terminal: options.terminal },
     );
   }
 
-  /** Runs a process to its end and gives back its output as text. */
-  async run(options: StartOptions & { readonly input?: string }): Promise<RunResult> {
+  /** Runs a process to its end, over pauses of the sandbox too, and gives back its output as text. */
+  async run(options: StartOptions & { readonly input?: string; readonly onPause?: OnPause }): Promise<RunResult> {
     const process = await this.start({ ...options, stdin: options.input !== undefined });
     if (options.input !== undefined) {
       await process.sendInput(new TextEncoder().encode(options.input));
@@ -54,9 +55,12 @@ export class Processes {
     }
     const texts = { stdout: '', stderr: '', pty: '' };
     const decoders = { stdout: new TextDecoder(), stderr: new TextDecoder(), pty: new TextDecoder() };
-    const exit = await process.wait(({ from, data }) => {
-      texts[from] += decoders[from].decode(data, { stream: true });
-    });
+    const exit = await process.wait(
+      ({ from, data }) => {
+        texts[from] += decoders[from].decode(data, { stream: true });
+      },
+      { onPause: options.onPause ?? 'wait', signal: options.signal },
+    );
     return { ...exit, stdout: texts.stdout + texts.pty, stderr: texts.stderr };
   }
 
@@ -65,7 +69,7 @@ export class Processes {
     return RunningProcess.attach(
       this.#guest,
       this.#guest.stream<ProcessStreamMessage>(processPaths.connect, { process: { pid } }, call),
-      call.user,
+      { user: call.user },
     );
   }
 
