@@ -9,6 +9,7 @@ import { type Idempotency, idempotency } from './nouns/idempotency.ts';
 import { type Keys, keys } from './nouns/keys.ts';
 import { type Projects, projects } from './nouns/projects.ts';
 import { type Sandboxes, sandboxes } from './nouns/sandboxes.ts';
+import { type Snapshots, snapshots } from './nouns/snapshots.ts';
 import type { Tables } from './tables.ts';
 
 /** Everything that the store holds, by noun. */
@@ -19,6 +20,7 @@ export interface StoreNouns {
   readonly boots: Boots;
   readonly events: Events;
   readonly idempotency: Idempotency;
+  readonly snapshots: Snapshots;
 }
 
 export interface Store extends StoreNouns, AsyncDisposable {
@@ -68,5 +70,6 @@ function nounsOf(database: Kysely<Tables>, dialect: StoreDialect): StoreNouns {
     boots: boots(database),
     events: events(database, dialect),
     idempotency: idempotency(database),
+    snapshots: snapshots(database),
   };
 }

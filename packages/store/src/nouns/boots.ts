@@ -73,7 +73,7 @@ export function boots(database: Kysely<Tables>): Boots {
         .select((e) => e.fn.countAll<number>().as('count'))
         .where('sandbox_id', '=', sandboxId)
         .where('ended_at', '>', sinceMs)
-        .where('exit_reason', 'not in', ['stopped', 'start_failed'])
+        .where('exit_reason', 'not in', ['stopped', 'paused', 'start_failed', 'restore_failed'])
         .executeTakeFirst();
       return Number(row?.count ?? 0);
     },
