@@ -3,8 +3,10 @@ import { nodeSqliteDialect } from './dialect/node-sqlite.ts';
 import { postgresDialect } from './dialect/postgres.ts';
 import { migrate } from './migrations/migrate.ts';
 import type { StoreDialect } from './migrations/migration.ts';
+import { type ActivityNoun, activity } from './nouns/activity.ts';
 import { type Boots, boots } from './nouns/boots.ts';
 import { type Events, events } from './nouns/events.ts';
+import { type Holds, holds } from './nouns/holds.ts';
 import { type Idempotency, idempotency } from './nouns/idempotency.ts';
 import { type Keys, keys } from './nouns/keys.ts';
 import { type Projects, projects } from './nouns/projects.ts';
@@ -21,6 +23,8 @@ export interface StoreNouns {
   readonly events: Events;
   readonly idempotency: Idempotency;
   readonly snapshots: Snapshots;
+  readonly activity: ActivityNoun;
+  readonly holds: Holds;
 }
 
 export interface Store extends StoreNouns, AsyncDisposable {
@@ -71,5 +75,7 @@ function nounsOf(database: Kysely<Tables>, dialect: StoreDialect): StoreNouns {
     events: events(database, dialect),
     idempotency: idempotency(database),
     snapshots: snapshots(database),
+    activity: activity(database),
+    holds: holds(database),
   };
 }

@@ -10,6 +10,8 @@ export interface Tables {
   readonly events: EventsTable;
   readonly idempotency: IdempotencyTable;
   readonly snapshots: SnapshotsTable;
+  readonly activity: ActivityTable;
+  readonly holds: HoldsTable;
 }
 
 interface ProjectsTable {
@@ -143,4 +145,32 @@ export interface SnapshotsTable {
   created_at: number;
   expires_at: number | null;
   version: number;
+}
+
+export interface ActivityTable {
+  sandbox_id: string;
+  level: string;
+  boot_id: string | null;
+  accounted_at: number;
+  level_since: number;
+  awake_ms: number;
+  frozen_ms: number;
+  paused_ms: number;
+  stopped_ms: number;
+  woken_at: number | null;
+  last_request_at: number | null;
+  last_bytes_at: number | null;
+  last_attached_at: number | null;
+  last_stream_at: number | null;
+  last_cpu_at: number | null;
+  last_network_at: number | null;
+  last_hold_at: number | null;
+}
+
+export interface HoldsTable {
+  id: string;
+  sandbox_id: string;
+  reason: string;
+  created_at: number;
+  expires_at: number;
 }
