@@ -10,9 +10,14 @@ export async function createSubvolume(path: string): Promise<void> {
   await runCommand('btrfs', ['subvolume', 'create', path]);
 }
 
-/** Makes a writable snapshot. It is committed to disk when this returns: the kernel ends the transaction for it. */
-export async function snapshotSubvolume(source: string, target: string): Promise<void> {
-  await runCommand('btrfs', ['subvolume', 'snapshot', source, target]);
+/** Makes a snapshot, writable unless asked otherwise. It is committed to disk when this returns: the kernel ends the transaction for it. */
+export async function snapshotSubvolume(
+  source: string,
+  target: string,
+  options: { readonly readOnly?: boolean } = {},
+): Promise<void> {
+  const kind = options.readOnly === true ? ['-r'] : [];
+  await runCommand('btrfs', ['subvolume', 'snapshot', ...kind, source, target], { deadlineMs: 120_000 });
 }
 
 /** Deletes subvolumes; they are out of the tree, and the deletion is committed, when this returns. Their extents go later. */

@@ -9,6 +9,7 @@ export interface StoreLayout {
   readonly root: string;
   readonly images: string;
   readonly disks: string;
+  readonly snapshots: string;
   readonly boots: string;
   readonly guests: string;
   readonly logs: string;
@@ -21,6 +22,7 @@ export function storeLayout(storeDir: string): StoreLayout {
     root: storeDir,
     images: join(storeDir, 'images'),
     disks: join(storeDir, 'disks'),
+    snapshots: join(storeDir, 'snapshots'),
     boots: join(storeDir, 'boots'),
     guests: join(storeDir, 'guests'),
     logs: join(storeDir, 'logs'),
@@ -34,7 +36,7 @@ const allLogsMaxBytes = 1024 * 1024 * 1024;
 
 /** Makes the directories of a store that are missing. */
 export async function prepareLayout(layout: StoreLayout): Promise<void> {
-  for (const directory of [layout.images, layout.disks, layout.boots, layout.trash])
+  for (const directory of [layout.images, layout.disks, layout.snapshots, layout.boots, layout.trash])
     await mkdir(directory, { recursive: true, mode: 0o700 });
   await mkdir(layout.guests, { recursive: true, mode: 0o755 });
   if (!(await isSubvolume(layout.logs))) await createSubvolume(layout.logs);
