@@ -54,6 +54,7 @@ export function makeEngine(config: HostConfig, log: Log): Engine {
     runscVersion: version,
     instance: config.instance,
     stateDir: join(config.runDir, 'runsc'),
+    buildsDir: join(config.storeDir, 'engines'),
     log,
   });
 }

@@ -63,6 +63,7 @@ export async function makeHarness(): Promise<GvisorHarness> {
     runscVersion,
     instance,
     stateDir: join(directory, 'state'),
+    buildsDir: join(directory, 'builds'),
     log: createLog('engine-gvisor', 'warn'),
   };
   await runCommand('ip', ['netns', 'add', namespace]);
