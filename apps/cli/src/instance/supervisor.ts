@@ -24,6 +24,7 @@ export type SupervisorEvent =
   | {
       readonly event: 'rested';
       readonly rested: readonly string[];
+      readonly paused?: readonly string[];
       readonly deleted: readonly string[];
       readonly failed: readonly { readonly name: string; readonly message: string }[];
     }

@@ -64,13 +64,15 @@ export class Processes {
     return { ...exit, stdout: texts.stdout + texts.pty, stderr: texts.stderr };
   }
 
-  /** Attaches to a process that runs, or has ended within the last 30 s. */
-  async connect(pid: number, call: GuestCall = {}): Promise<RunningProcess> {
-    return RunningProcess.attach(
+  /** Attaches to a process that runs, or has ended within the last 30 s. Its terminal, when it has one, takes the size that is given. */
+  async connect(pid: number, call: GuestCall & { readonly terminal?: TerminalSize } = {}): Promise<RunningProcess> {
+    const running = await RunningProcess.attach(
       this.#guest,
       this.#guest.stream<ProcessStreamMessage>(processPaths.connect, { process: { pid } }, call),
-      { user: call.user },
+      { user: call.user, terminal: call.terminal },
     );
+    if (call.terminal !== undefined) await running.resize(call.terminal);
+    return running;
   }
 
   /** The processes that were started through the guest and run now. */
