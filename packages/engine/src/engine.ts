@@ -110,7 +110,12 @@ export interface Engine {
    * As `start`, from saved memory: the disk at `root` must be as it was at that instant. Host name, environment, namespaces, paths and resources
    * may differ from those of the saved boot. Throws `data_loss` with reason `memory_image_damaged` when the image is not whole.
    */
-  restore(spec: EngineBootSpec, memoryDirectory: string, format: EngineMemoryFormat, signal?: AbortSignal): Promise<void>;
+  restore(
+    spec: EngineBootSpec,
+    memoryDirectory: string,
+    format: EngineMemoryFormat,
+    signal?: AbortSignal,
+  ): Promise<void>;
   /** Forgets the engine builds that neither these formats nor a boot need. */
   retainBuilds(formats: readonly EngineMemoryFormat[]): Promise<void>;
   /** Frees what the engine keeps on the machine for the instance as a whole; a later start makes it anew. Throws `precondition_failed` while there are boots. */
