@@ -5,6 +5,7 @@ import { createLog, errorFields, type Log } from '@skerry/kit';
 import { Problem } from '@skerry/model';
 import { parseArguments, type SupervisorArguments } from './arguments.ts';
 import { readArtifacts, writeConfigFiles } from './instance/config-files.ts';
+import { ensureExportKeys } from './instance/export-keys.ts';
 import {
   ensureDataDir,
   ensureSecrets,
@@ -24,6 +25,7 @@ import {
   refuseTakenPort,
 } from './instance/listen.ts';
 import { InstanceLock } from './instance/lock.ts';
+import { readSettings } from './instance/settings.ts';
 import { makeRunDirs } from './instance/run-dirs.ts';
 import { type Report, reportToStdout } from './report.ts';
 import { ensureParent, Supervisor } from './supervisor.ts';
@@ -78,6 +80,7 @@ async function run(wanted: SupervisorArguments, report: Report): Promise<void> {
   const listen = wanted.listen ?? (present === undefined ? defaultListen : parseListen(present.listen));
   refuseOpenListen(listen, wanted.insecure);
   const artifacts = await readArtifacts(wanted.artifactsFile);
+  const settings = await readSettings(dataDir);
   const made = present ?? (await newIdentity(formatListen(listen), await otherIdentities(runRoot, undefined)));
   const identity: InstanceIdentity = { ...made, listen: formatListen(listen) };
   const layout = layoutOf(dataDir, identity);
@@ -98,7 +101,9 @@ async function run(wanted: SupervisorArguments, report: Report): Promise<void> {
   await writeIdentity(dataDir, identity);
   const secrets = await ensureSecrets(dataDir);
   await makeRunDirs(layout, identity);
-  await writeConfigFiles({ layout, identity, secrets, artifacts, listen, allowEgress: wanted.allowEgress });
+  const exportKeys = await ensureExportKeys(dataDir);
+  const { allowEgress } = wanted;
+  await writeConfigFiles({ layout, identity, secrets, artifacts, listen, allowEgress, settings, exportKeys });
   const asked = untilAsked(supervisor);
   try {
     await Promise.race([supervisor.up(), asked.first]);
@@ -143,6 +148,9 @@ async function bringDown(wanted: SupervisorArguments, report: Report): Promise<v
     artifacts,
     listen,
     allowEgress: [],
+    // Settings that cannot be read must not keep the sandboxes from coming to rest.
+    settings: {},
+    exportKeys: await ensureExportKeys(wanted.dataDir),
   });
   const asked = untilAsked(supervisor);
   try {
