@@ -15,7 +15,8 @@ import { Builds } from './builds.ts';
 import { bundleFiles, readBuild, writeBundle } from './bundle.ts';
 import { Cgroups } from './cgroups.ts';
 import { engineName, Memory, transferDeadlineMs } from './memory.ts';
-import { checkMemoryImage, damaged, isDamage } from './memory-image.ts';
+import { checkMemoryImage } from './memory-image.ts';
+import { restoreProblem, startProblem } from './begin-problem.ts';
 import { type Ending, watchSandbox } from './watch.ts';
 import { preferStubs } from './prefer-stubs.ts';
 import { probeRunsc } from './probe.ts';
@@ -148,10 +149,11 @@ class GvisorEngine implements Engine {
         }),
       );
     } catch (error) {
+      const hits = await this.#cgroups.limitHits(bootId);
       await this.#sweep(bootId).catch((failure: unknown) =>
         this.#options.log.error('Could not clean up after a failed start', { bootId, ...errorFields(failure) }),
       );
-      throw beginProblem(bootId, image !== undefined, error);
+      throw image === undefined ? startProblem(bootId, error) : restoreProblem(spec, hits, error);
     } finally {
       this.#starts.delete(bootId);
     }
@@ -353,23 +355,6 @@ interface BuildToRun {
 
 function notRunning(bootId: BootId, cause?: unknown): Problem {
   return new Problem('not_found', `Boot "${bootId}" does not run`, { reason: 'boot_not_found', cause });
-}
-
-function beginProblem(bootId: BootId, restored: boolean, error: unknown): Problem {
-  if (error instanceof Problem) return error;
-  if (error instanceof Error && (error.name === 'AbortError' || error.name === 'TimeoutError'))
-    return Problem.from(error);
-  if (!restored)
-    return new Problem('internal', `gVisor could not start boot "${bootId}"`, {
-      reason: 'engine_start_failed',
-      cause: error,
-    });
-  const words = error instanceof Error ? error.message : '';
-  if (isDamage(words)) return damaged('gVisor could not read it', error);
-  return new Problem('internal', `gVisor could not bring back boot "${bootId}" from its memory`, {
-    reason: 'engine_restore_failed',
-    cause: error,
-  });
 }
 
 /** Whether PID 1 has been started, as far as runsc wrote it down. */

@@ -1,65 +1,87 @@
-import { lstat, open, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { lstat, readFile, rm, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
 import { Problem } from '@skerry/model';
 
 /** The files of a memory image, as runsc names them: the sentry's own state, the table of pages, the pages. */
-export const memoryFiles = ['checkpoint.img', 'pages_meta.img', 'pages.img'] as const;
+const stateFiles = ['checkpoint.img', 'pages_meta.img'] as const;
+const pagesFile = 'pages.img';
+const indexFile = 'image.json';
+const indexFormat = 1;
 
-const magic = Buffer.from('gVisorSF');
-const mostMetadataBytes = 16 * 1024 * 1024;
-const pageBytes = 4096;
+/**
+ * What lies beside runsc's files: their sizes, and the digests of the two small ones, of which runsc takes many a wrong byte for a right one. The
+ * pages have no digest here: it would make each pause and resume half as long again, and the file system's checksums cover them.
+ */
+interface ImageIndex {
+  readonly format: number;
+  /** Stamp of the runsc that wrote it. */
+  readonly build: string;
+  readonly files: Readonly<Record<string, { readonly bytes: number; readonly sha256?: string }>>;
+}
 
 /** Removes what an earlier save left in a directory: runsc writes only new files. */
 export async function clearMemoryImage(directory: string): Promise<void> {
-  await Promise.all(memoryFiles.map(async (file) => rm(join(directory, file), { force: true })));
+  for (const file of [indexFile, ...stateFiles, pagesFile]) await rm(join(directory, file), { force: true });
+}
+
+/** Completes an image that runsc has written. */
+export async function sealMemoryImage(directory: string, build: string): Promise<void> {
+  const files: Record<string, { bytes: number; sha256?: string }> = {};
+  for (const file of stateFiles)
+    files[file] = { bytes: await sizeOf(directory, file), sha256: await digestOf(join(directory, file)) };
+  files[pagesFile] = { bytes: await sizeOf(directory, pagesFile) };
+  const index: ImageIndex = { format: indexFormat, build, files };
+  await writeFile(join(directory, indexFile), JSON.stringify(index), { mode: 0o600 });
 }
 
 /**
- * Looks at an image before anything is started from it, and gives back its size in `bytes`. It notices files that are missing, empty or cut,
- * and a header that is damaged or from another build; runsc itself notices a cut or wrong sentry state and table of pages, but no wrong byte in the pages.
- * Throws `data_loss` with reason `memory_image_damaged`.
+ * Looks at an image before anything is started from it, and gives back its size in `bytes`. It notices every missing or wrong byte but one: a
+ * wrong one within the pages. Throws `data_loss` with reason `memory_image_damaged`.
  */
 export async function checkMemoryImage(directory: string, build: string): Promise<number> {
+  const index = await readIndex(directory);
+  if (index.build !== build) throw damaged(`it was written by build "${index.build}", not by "${build}"`);
   let bytes = 0;
-  for (const file of memoryFiles) {
-    const found = await lstat(join(directory, file)).catch((cause: unknown) => {
-      throw damaged(`"${file}" is missing`, cause);
-    });
-    if (!found.isFile()) throw damaged(`"${file}" is no file`);
-    // An idle sandbox has pages too: its own executable's data.
-    if (found.size === 0) throw damaged(`"${file}" is empty`);
-    if (file === 'pages.img' && found.size % pageBytes !== 0) throw damaged(`"${file}" ends within a page`);
-    bytes += found.size;
+  for (const file of [...stateFiles, pagesFile]) {
+    const expected = index.files[file];
+    const found = await sizeOf(directory, file);
+    if (expected === undefined || found !== expected.bytes)
+      throw damaged(`"${file}" has ${found} bytes, not ${expected?.bytes ?? 0}`);
+    if (expected.sha256 !== undefined && (await digestOf(join(directory, file))) !== expected.sha256)
+      throw damaged(`"${file}" is not what was written`);
+    bytes += found;
   }
-  const version = await readImageVersion(join(directory, memoryFiles[0]));
-  if (version !== build) throw damaged(`it says that it was written by "${version}", not by "${build}"`);
   return bytes;
 }
 
-/** The stamp in the header of a sentry's state: a magic word, the length of a JSON document, the document. */
-async function readImageVersion(path: string): Promise<string> {
+async function readIndex(directory: string): Promise<ImageIndex> {
   try {
-    await using file = await open(path, 'r');
-    const head = Buffer.alloc(16);
-    await readWhole(file, head, 0);
-    if (!head.subarray(0, 8).equals(magic)) throw new Error('It does not begin as such a file does');
-    const length = head.readBigUInt64BE(8);
-    if (length > BigInt(mostMetadataBytes)) throw new Error('Its header is too long');
-    const text = Buffer.alloc(Number(length));
-    await readWhole(file, text, 16);
-    return String((JSON.parse(text.toString('utf8')) as { runsc_version?: unknown }).runsc_version);
+    const index = JSON.parse(await readFile(join(directory, indexFile), 'utf8')) as ImageIndex;
+    if (index.format !== indexFormat || typeof index.build !== 'string' || typeof index.files !== 'object')
+      throw new Error(`Its format is "${String(index.format)}"`);
+    return index;
   } catch (cause) {
-    throw damaged('the header of its first file cannot be read', cause);
+    throw damaged(`"${indexFile}" cannot be read`, cause);
   }
 }
 
-async function readWhole(
-  file: { read(into: Buffer, offset: number, length: number, position: number): Promise<{ bytesRead: number }> },
-  into: Buffer,
-  position: number,
-): Promise<void> {
-  const { bytesRead } = await file.read(into, 0, into.length, position);
-  if (bytesRead !== into.length) throw new Error('It ends too early');
+async function sizeOf(directory: string, file: string): Promise<number> {
+  const found = await lstat(join(directory, file)).catch((cause: unknown) => {
+    throw damaged(`"${file}" is missing`, cause);
+  });
+  if (!found.isFile()) throw damaged(`"${file}" is no file`);
+  return found.size;
+}
+
+async function digestOf(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(path, { highWaterMark: 1024 * 1024 }), hash).catch((cause: unknown) => {
+    throw damaged(`"${basename(path)}" cannot be read`, cause);
+  });
+  return hash.digest('hex');
 }
 
 /** The problem of an image that is not whole. */
@@ -71,9 +93,12 @@ export function damaged(what: string, cause?: unknown): Problem {
   });
 }
 
-/** Whether runsc's words about a failed restore speak of the image, and not of this machine or of the disk. */
+/**
+ * Whether runsc's words about a failed restore speak of the image, and not of this machine or of the disk. A sentry that dies while it reads
+ * (`EOF` of the call) has met pages that it cannot make sense of.
+ */
 export function isDamage(words: string): boolean {
-  return /statefile|state file|pages (metadata )?file|failed to load kernel|MemoryFile|unexpected EOF|input\/output error/i.test(
+  return /statefile|pages (metadata )?file|failed to load kernel|MemoryFile|input\/output error|Restore" failed: EOF/i.test(
     words,
   );
 }

@@ -4,7 +4,7 @@ import type { Builds } from './builds.ts';
 import { bundleFiles, readBuild } from './bundle.ts';
 import type { Cgroups } from './cgroups.ts';
 import { cpuFeatures } from './cpu-features.ts';
-import { clearMemoryImage } from './memory-image.ts';
+import { clearMemoryImage, sealMemoryImage } from './memory-image.ts';
 import { saveSandbox } from './runsc.ts';
 import type { SandboxState } from './sandbox-state.ts';
 import { specVersion } from './spec-format.ts';
@@ -83,6 +83,7 @@ export class Memory {
             signal: signal === undefined ? late : AbortSignal.any([late, signal]),
           },
         );
+        await sealMemoryImage(directory, build);
       } catch (error) {
         throw saveProblem(bootId, error);
       }
@@ -115,7 +116,7 @@ export class Memory {
   }
 }
 
-const noSpace = /no space left on device|disk quota exceeded|file too large/i;
+const noSpace = /no space left on device|disk quota exceeded|ENOSPC|EDQUOT/i;
 
 function saveProblem(bootId: BootId, error: unknown): Problem {
   if (error instanceof Problem) return error;

@@ -97,5 +97,18 @@ async function runToEnd(
   signal.throwIfAborted();
   if (ending === '0') return;
   const words = await readFile(runscLog, 'utf8').catch(() => '');
-  throw new Error(`runsc ended with ${ending}: ${words.trim().slice(-2000)}`);
+  throw new Error(`runsc ended with ${ending}: ${errorsOf(words)}`);
+}
+
+/** The errors in a log of runsc, each without the stack below it; the end of the log when there is none. */
+function errorsOf(log: string): string {
+  const errors = log.split('\n').flatMap((line) => {
+    try {
+      const { level, msg } = JSON.parse(line) as { level?: string; msg?: string };
+      return level === 'error' && msg !== undefined ? [msg.slice(0, 500)] : [];
+    } catch {
+      return [];
+    }
+  });
+  return errors.length > 0 ? errors.join(' · ') : log.trim().slice(-2000);
 }

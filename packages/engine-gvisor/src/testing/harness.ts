@@ -49,6 +49,7 @@ export async function removeTools(): Promise<void> {
 
 function scriptOf(behaviour: GuestBehaviour): string {
   if (behaviour.kind === 'stay') return '';
+  if (behaviour.kind === 'count') return 'count';
   return behaviour.kind === 'exit' ? `exit ${behaviour.status}` : `kill ${behaviour.signal}`;
 }
 
@@ -97,6 +98,14 @@ export async function makeHarness(): Promise<GvisorHarness> {
     directory,
     scripted,
     spec: async (behaviour) => scripted(scriptOf(behaviour)),
+    count: async ({ logPath }) => lastNumber(await readFile(logPath, 'utf8').catch(() => '')),
+    copy: async ({ root }) => {
+      const spec = await scripted('');
+      await rm(spec.root, { recursive: true });
+      await runCommand('cp', ['--archive', '--reflink=auto', root, spec.root]);
+      return spec;
+    },
+    emptyDirectory: async () => mkdtemp(join(directory, 'memory-')),
     restart: () => {
       engine = createGvisorEngine(options);
       return engine;
@@ -109,6 +118,11 @@ export async function makeHarness(): Promise<GvisorHarness> {
       await rm(directory, { recursive: true, force: true });
     },
   };
+}
+
+/** The last line of a log that is a number; 0 without one. */
+function lastNumber(log: string): number {
+  return Number(/(?:^|\n)(\d+)\n(?![\s\S]*\n)/.exec(log)?.[1] ?? 0);
 }
 
 /** Everything of a boot that a look at the whole machine finds: processes, control groups, files of runsc, mounts. */
