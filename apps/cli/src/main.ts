@@ -3,6 +3,7 @@ import { copyCommand } from './commands/file/cp.ts';
 import { doctorCommand } from './commands/instance/doctor.ts';
 import { downCommand } from './commands/instance/down.ts';
 import { gcCommand } from './commands/instance/gc.ts';
+import { recoverCommand } from './commands/instance/recover.ts';
 import { statusCommand } from './commands/instance/status.ts';
 import { upCommand } from './commands/instance/up.ts';
 import { keyCommand } from './commands/key/key.ts';
@@ -52,6 +53,7 @@ function makeProgram(): Command {
     doctorCommand(),
     keyCommand(),
     gcCommand(),
+    recoverCommand(),
     serviceCommand(),
   ])
     program.addCommand(command);
