@@ -76,6 +76,8 @@ export interface SandboxRecord {
   readonly oldPointId: SnapshotId | null;
   /** Snapshot that the disk is to be replaced by. */
   readonly rollbackTo: SnapshotId | null;
+  /** Whether the boot after that goes on from its memory too. */
+  readonly rollbackMemory: boolean;
   /** Disk that a rollback replaced, or was about to replace by; to be deleted. */
   readonly dropDiskId: DiskId | null;
   /** Newest kept snapshot that its present state comes from. */
@@ -149,6 +151,7 @@ export function toRow(record: SandboxRecord): SandboxesTable {
     pause_memory: record.pauseMemory ? 1 : 0,
     old_point_id: record.oldPointId,
     rollback_to: record.rollbackTo,
+    rollback_memory: record.rollbackMemory ? 1 : 0,
     drop_disk_id: record.dropDiskId,
     parent_snapshot_id: record.parentSnapshotId,
     resume: orNull(record.resume),
@@ -198,6 +201,7 @@ export function fromRow(row: Selectable<SandboxesTable>): SandboxRecord {
     pauseMemory: row.pause_memory === 1,
     oldPointId: row.old_point_id as SnapshotId | null,
     rollbackTo: row.rollback_to as SnapshotId | null,
+    rollbackMemory: row.rollback_memory === 1,
     dropDiskId: row.drop_disk_id as DiskId | null,
     parentSnapshotId: row.parent_snapshot_id as SnapshotId | null,
     resume: orNothing<ResumeStory>(row.resume),

@@ -70,6 +70,7 @@ export interface SandboxesTable {
   pause_memory: number;
   old_point_id: string | null;
   rollback_to: string | null;
+  rollback_memory: number;
   drop_disk_id: string | null;
   parent_snapshot_id: string | null;
   resume: string | null;

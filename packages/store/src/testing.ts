@@ -82,6 +82,7 @@ export function sandboxRecord(projectId: ProjectId, patch: Partial<SandboxRecord
     pauseMemory: true,
     oldPointId: null,
     rollbackTo: null,
+    rollbackMemory: false,
     dropDiskId: null,
     parentSnapshotId: null,
     resume: null,

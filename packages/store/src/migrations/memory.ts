@@ -10,6 +10,7 @@ export const memory: Migration = () => [
     'pause_memory integer not null default 1',
     'old_point_id text',
     'rollback_to text',
+    'rollback_memory integer not null default 0',
     'drop_disk_id text',
     'parent_snapshot_id text',
     'resume text',
@@ -32,5 +33,7 @@ export const memory: Migration = () => [
   `create index snapshots_of_sandbox on snapshots (sandbox_id, created_at desc, id desc)`,
   `create index snapshots_parent on snapshots (parent_id) where parent_id is not null`,
   `create index snapshots_unsettled on snapshots (status, created_at) where status <> 'ready'`,
+  `create index snapshots_forks on snapshots (created_at) where origin = 'fork'`,
+  `create index snapshots_stale on snapshots (id) where owner_stale = 1`,
   `create index snapshots_expiry on snapshots (expires_at) where expires_at is not null`,
 ];

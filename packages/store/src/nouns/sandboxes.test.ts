@@ -14,6 +14,7 @@ testStore('insert() and find() give back everything of a sandbox', async (store)
     pauseMemory: false,
     oldPointId: newId('snapshot'),
     rollbackTo: newId('snapshot'),
+    rollbackMemory: true,
     dropDiskId: newId('disk'),
     parentSnapshotId: newId('snapshot'),
     resume: { from: 'disk', lost: 'processes', why: 'its memory was damaged', atMs: 5 },

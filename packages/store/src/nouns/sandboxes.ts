@@ -42,6 +42,8 @@ export interface Sandboxes {
   listAllLive(): Promise<readonly SandboxRecord[]>;
   listTimedOut(nowMs: number, limit: number): Promise<readonly SandboxRecord[]>;
   nextTimeoutAtMs(): Promise<number | undefined>;
+  /** Sandboxes whose files were made from a snapshot, oldest first; deleted ones too. */
+  listMadeFrom(snapshotId: SnapshotId): Promise<readonly SandboxRecord[]>;
   /** Sandboxes that need a snapshot to get where they are going: their disk or their next boot is made from it. */
   listUsersOf(snapshotId: SnapshotId): Promise<readonly SandboxRecord[]>;
   countByStatus(projectId?: ProjectId): Promise<Readonly<Record<string, number>>>;
@@ -180,6 +182,16 @@ export function sandboxes(database: Kysely<Tables>): Sandboxes {
         .limit(1)
         .executeTakeFirst();
       return row?.timeout_at ?? undefined;
+    },
+
+    async listMadeFrom(snapshotId) {
+      const rows = await all()
+        .where('source_snapshot_id', '=', snapshotId)
+        .where(sql<boolean>`source_snapshot_id is not null`)
+        .orderBy('created_at')
+        .orderBy('id')
+        .execute();
+      return rows.map(fromRow);
     },
 
     async listUsersOf(snapshotId) {

@@ -1,4 +1,12 @@
-import { isId, Problem, type ProjectId, type SandboxId, type SnapshotId, type SnapshotOrigin } from '@skerry/model';
+import {
+  isId,
+  Problem,
+  type ProjectId,
+  type SandboxId,
+  type SnapshotId,
+  type SnapshotOrigin,
+  type SnapshotStatus,
+} from '@skerry/model';
 import { type Kysely, sql } from 'kysely';
 import { decodeCursor, encodeCursor, type Page, toPage } from '../cursor.ts';
 import { fromSnapshotRow, type SnapshotRecord, toSnapshotRow } from '../snapshot-record.ts';
@@ -47,11 +55,13 @@ export interface Snapshots {
   change(current: SnapshotRecord, patch: SnapshotPatch): Promise<SnapshotRecord>;
   /** Newest first; those that are being deleted are not shown. */
   list(projectId: ProjectId, filter: SnapshotFilter): Promise<Page<SnapshotRecord>>;
-  /** Every snapshot of a sandbox, oldest first. */
-  listOf(sandboxId: SandboxId): Promise<readonly SnapshotRecord[]>;
+  /** Every snapshot of a sandbox, oldest first; of one status when it is given. */
+  listOf(sandboxId: SandboxId, status?: SnapshotStatus): Promise<readonly SnapshotRecord[]>;
   listAll(): Promise<readonly SnapshotRecord[]>;
   /** Those that are not made yet or are being deleted, oldest first. */
   listUnsettled(): Promise<readonly SnapshotRecord[]>;
+  /** Ready ones that forks are made from, oldest first. */
+  listForkPoints(): Promise<readonly SnapshotRecord[]>;
   /** Ready ones whose time is over, the longest over first. */
   listExpired(nowMs: number, limit: number): Promise<readonly SnapshotRecord[]>;
   /** Ready ones whose owner blob is behind. */
@@ -131,8 +141,10 @@ export function snapshots(database: Kysely<Tables>): Snapshots {
       return toPage(rows.map(fromSnapshotRow), limit, (last) => encodeCursor('snapshot', last.createdAtMs, last.id));
     },
 
-    async listOf(sandboxId) {
-      const rows = await all().where('sandbox_id', '=', sandboxId).orderBy('created_at').orderBy('id').execute();
+    async listOf(sandboxId, status) {
+      let query = all().where('sandbox_id', '=', sandboxId);
+      if (status !== undefined) query = query.where('status', '=', status);
+      const rows = await query.orderBy('created_at').orderBy('id').execute();
       return rows.map(fromSnapshotRow);
     },
 
@@ -143,6 +155,15 @@ export function snapshots(database: Kysely<Tables>): Snapshots {
 
     async listUnsettled() {
       const rows = await all().where(sql<boolean>`status <> 'ready'`).orderBy('created_at').orderBy('id').execute();
+      return rows.map(fromSnapshotRow);
+    },
+
+    async listForkPoints() {
+      const rows = await all()
+        .where('origin', '=', 'fork')
+        .where('status', '=', 'ready')
+        .orderBy('created_at')
+        .execute();
       return rows.map(fromSnapshotRow);
     },
 
