@@ -83,7 +83,11 @@ export class PowerDevice implements AsyncDisposable {
       for (let attempt = 0; ; attempt++) {
         const result = await tryCommand('umount', [this.#mountPoint]);
         if (result.status === 0) break;
-        if (attempt >= 100) throw new Error(`"${this.#mountPoint}" stays in use: ${result.stderr}`);
+        if (attempt >= 100) {
+          // Its user goes, and the device with it; the test has failed by now.
+          await tryCommand('umount', ['--lazy', this.#mountPoint]);
+          throw new Error(`"${this.#mountPoint}" stays in use: ${result.stderr}`);
+        }
         await sleep(50);
       }
       this.#mountPoint = undefined;
