@@ -1,5 +1,6 @@
 import type { Backend } from '@skerry/backend';
 import type { KeyedSerial } from '@skerry/kit';
+import type { SandboxId } from '@skerry/model';
 import type { Store } from '@skerry/store';
 import type { Logger } from 'pino';
 import type { KeyCache } from './auth/key-cache.ts';
@@ -7,6 +8,9 @@ import type { Changes } from './changes.ts';
 import type { Drives } from './drives/drives.ts';
 import type { BackendFacts } from './reconcilers/backend-facts.ts';
 import type { BootView } from './reconcilers/boot-view.ts';
+import type { Activities } from './rest/activities.ts';
+import type { Drains } from './rest/drains.ts';
+import type { RestSettings } from './rest/policy.ts';
 import type { Secrets } from './secrets.ts';
 
 /** What the parts of a running server share. */
@@ -23,6 +27,11 @@ export interface Core {
   readonly log: Logger;
   /** Serialises the calls that carry the same idempotency key. */
   readonly once: KeyedSerial<string>;
+  readonly activities: Activities;
+  readonly drains: Drains;
+  /** Serialises what puts a sandbox to rest and what wakes it from RAM. */
+  readonly freezing: KeyedSerial<SandboxId>;
+  readonly settings: RestSettings;
   /** Whether everything is being brought to rest before Skerry goes down: nothing is started any more. */
   readonly rest: { resting: boolean };
   /** Aborted when the server ends. */

@@ -13,6 +13,8 @@ import { Changes } from './changes.ts';
 import { Drives } from './drives/drives.ts';
 import { BackendFacts } from './reconcilers/backend-facts.ts';
 import { BootView } from './reconcilers/boot-view.ts';
+import { Activities } from './rest/activities.ts';
+import { Drains } from './rest/drains.ts';
 import { Secrets } from './secrets.ts';
 
 export const openapiFile: string = fileURLToPath(new URL('../../../openapi/v1.json', import.meta.url));
@@ -35,6 +37,10 @@ export async function openapiOfAll(): Promise<string> {
     secrets: new Secrets(randomBytes(32).toString('hex')),
     log,
     once: new KeyedSerial(),
+    activities: new Activities(store),
+    drains: new Drains(),
+    freezing: new KeyedSerial(),
+    settings: {},
     rest: { resting: false },
     ended,
   });

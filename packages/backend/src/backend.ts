@@ -34,6 +34,8 @@ export interface BackendDescription {
   readonly images: readonly BackendImage[];
   readonly cpus: number;
   readonly memoryMiB: number;
+  /** What the machine could give to new boots now, in `MiB`; absent when it is not known. Below a mark, frozen sandboxes are paused. */
+  readonly memoryAvailableMiB?: number;
   /** What may still be written before admission refuses, in `bytes`. */
   readonly diskFreeBytes: number;
   readonly guestDigest: string;

@@ -59,6 +59,8 @@ export class SimulatedBackend implements Backend {
   startFailure: string | undefined;
   /** When set, boots that go on from saved memory end as `restore_failed` with this text. */
   restoreFailure: string | undefined;
+  /** Memory that is left, in `MiB`. */
+  memoryAvailableMiB = 1024 * 1024;
   /** Whether its engine can save memory and freeze. */
   savesMemory = true;
   readonly #hostId = newId('host');
@@ -89,6 +91,7 @@ export class SimulatedBackend implements Backend {
       images: [image],
       cpus: 64,
       memoryMiB: 1024 * 1024,
+      memoryAvailableMiB: this.memoryAvailableMiB,
       diskFreeBytes: 1e12,
       guestDigest: guest.digest,
     }));

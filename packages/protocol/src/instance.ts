@@ -78,6 +78,11 @@ export interface ServerConfig {
   readonly prices?: PricesConfig;
   /** The operator's defaults of a persistent sandbox; those of the model where absent. */
   readonly rest?: Partial<RestPolicy>;
+  /** Defaults of one project (by id), and of one template (by name); they win over `rest`, the template's over the project's. */
+  readonly restOf?: {
+    readonly projects?: Readonly<Record<string, Partial<RestPolicy>>>;
+    readonly templates?: Readonly<Record<string, Partial<RestPolicy>>>;
+  };
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
 }
 

@@ -16,6 +16,7 @@ import { keyOf } from '../auth/credentials.ts';
 import type { Caller } from '../auth/key-cache.ts';
 import { requireRole } from '../auth/roles.ts';
 import type { Core } from '../core.ts';
+import { activityRoutes } from './activity.ts';
 import { eventRoutes } from './events.ts';
 import { garbageRoutes } from './garbage.ts';
 import { keyRoutes } from './keys.ts';
@@ -75,6 +76,7 @@ export async function createApp(core: Core): Promise<App> {
   await app.register(async (scope) => {
     const routes = scope.withTypeProvider<TypeBoxTypeProvider>();
     sandboxRoutes(routes, core);
+    activityRoutes(routes, core);
     eventRoutes(routes, core);
     keyRoutes(routes, core);
     systemRoutes(routes, core);

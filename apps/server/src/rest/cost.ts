@@ -1,16 +1,8 @@
+import type { PricesConfig } from '@skerry/protocol';
 import type { RestLevel } from './facts.ts';
 
-/** What a sandbox costs, in the operator's currency, by the hour. */
-export interface Prices {
-  readonly currency: string;
-  /** An hour at each level. */
-  readonly hour: Readonly<Record<RestLevel, number>>;
-  /** An hour of CPU time. */
-  readonly cpuHour: number;
-}
-
 /** Nobody set a price. */
-export const noPrices: Prices = {
+export const noPrices: PricesConfig = {
   currency: 'EUR',
   hour: { awake: 0, frozen: 0, paused: 0, stopped: 0 },
   cpuHour: 0,
@@ -25,14 +17,14 @@ export interface UsageMs {
 const hourMs = 3_600_000;
 
 /** What a usage costs, to six decimals. */
-export function costOf(usage: UsageMs, prices: Prices): number {
+export function costOf(usage: UsageMs, prices: PricesConfig): number {
   const levels = Object.entries(usage.levels) as [RestLevel, number][];
   const amount = levels.reduce((sum, [level, ms]) => sum + (ms / hourMs) * prices.hour[level], 0);
   return Math.round((amount + (usage.cpuMs / hourMs) * prices.cpuHour) * 1e6) / 1e6;
 }
 
 /** The prices in words. */
-export function wordsOfPrices({ currency, hour, cpuHour }: Prices): string {
+export function wordsOfPrices({ currency, hour, cpuHour }: PricesConfig): string {
   const parts = [
     ...(Object.entries(hour) as [RestLevel, number][]).map(([level, price]) => [`hour ${level}`, price] as const),
     ['hour of CPU time', cpuHour] as const,
