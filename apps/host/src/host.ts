@@ -12,10 +12,14 @@ import { BootFeed } from './boots/boot-feed.ts';
 import { Boots } from './boots/boots.ts';
 import { Disks } from './disks/disks.ts';
 import { Garbage } from './garbage/garbage.ts';
-import { installGuest, removeOldGuests } from './guest/guest-binaries.ts';
+import { guestPath as guestPathIn, hasGuest, installGuest, removeOldGuests } from './guest/guest-binaries.ts';
 import { ImageStore } from './images/image-store.ts';
 import { GuestLogs } from './logs/guest-logs.ts';
 import { createNetwork, type Network } from './network/index.ts';
+import { recordedSpace } from './snapshots/recorded-space.ts';
+import { btrfsSnapshotFiles } from './snapshots/snapshot-files.ts';
+import { SnapshotMaker } from './snapshots/snapshot-maker.ts';
+import { Snapshots } from './snapshots/snapshots.ts';
 import { syncFileSystem } from './store/btrfs.ts';
 import { DiskSpace } from './store/disk-space.ts';
 import { isLoopStore, mountStore } from './store/store-device.ts';
@@ -35,6 +39,8 @@ export interface Host extends AsyncDisposable {
   readonly guestDigest: string;
   readonly images: ImageStore;
   readonly disks: Disks;
+  readonly snapshots: Snapshots;
+  readonly snapshotMaker: SnapshotMaker;
   readonly boots: Boots;
   readonly logs: GuestLogs;
   readonly space: DiskSpace;
@@ -54,7 +60,7 @@ export function makeEngine(config: HostConfig, log: Log): Engine {
     runscVersion: version,
     instance: config.instance,
     stateDir: join(config.runDir, 'runsc'),
-    buildsDir: join(config.storeDir, 'engines'),
+    buildsDir: storeLayout(config.storeDir).engines,
     log,
   });
 }
@@ -80,10 +86,20 @@ export async function startHost(config: HostConfig, log: Log, replacements: Host
   const images = await ImageStore.open(layout.images, artifacts.images, trash, log);
   const guestPath = await installGuest(layout.guests, artifacts.guest);
   const logs = owned.use(new GuestLogs(layout.logs, log));
+  const snapshots = await Snapshots.open({
+    directory: layout.snapshots,
+    trash,
+    files: btrfsSnapshotFiles,
+    engine,
+    hasGuest: (digest) => hasGuest(layout.guests, digest),
+    space: recordedSpace,
+    log,
+  });
   const disks = await Disks.open({
     directory: layout.disks,
     mountPoint: storeDir,
     images,
+    snapshots,
     trash,
     space,
     forget: (diskId) => logs.forget(diskId),
@@ -102,11 +118,13 @@ export async function startHost(config: HostConfig, log: Log, replacements: Host
     network,
     disks,
     images,
+    snapshots,
     space,
     logs,
     feed: new BootFeed(),
     limits,
     guest: { path: guestPath, digest: artifacts.guest.sha256 },
+    guestPathOf: (digest) => guestPathIn(layout.guests, digest),
     hostBootId: await readHostBootId(),
     resolvConf: await writeResolvConf(runDir),
     machineEnv: artifacts.machine.env,
@@ -115,8 +133,11 @@ export async function startHost(config: HostConfig, log: Log, replacements: Host
     closing: closing.signal,
     log,
   });
-  await removeOldGuests(layout.guests, new Set([artifacts.guest.sha256, ...boots.guestDigests()]));
-  const garbage = new Garbage({ layout, boots, disks, engine, network, trash, log });
+  const neededGuests = [artifacts.guest.sha256, ...boots.guestDigests(), ...snapshots.guestDigests()];
+  await removeOldGuests(layout.guests, new Set(neededGuests));
+  await snapshots.retainBuilds();
+  const snapshotMaker = new SnapshotMaker({ snapshots, boots, disks, space, log });
+  const garbage = new Garbage({ layout, boots, disks, snapshots, engine, network, trash, log });
   await trash.resume();
   const leftovers = garbage
     .collectLeftovers()
@@ -131,6 +152,8 @@ export async function startHost(config: HostConfig, log: Log, replacements: Host
     guestDigest: artifacts.guest.sha256,
     images,
     disks,
+    snapshots,
+    snapshotMaker,
     boots,
     logs,
     space,

@@ -229,7 +229,9 @@ export class Snapshots {
 
   /** Lets the engine forget the builds that no snapshot needs any more. */
   async retainBuilds(): Promise<void> {
-    const formats: EngineMemoryFormat[] = this.list().flatMap(({ memory }) => (memory === undefined ? [] : [memory.format]));
+    const formats: EngineMemoryFormat[] = this.list().flatMap(({ memory }) =>
+      memory === undefined ? [] : [memory.format],
+    );
     await this.#options.engine
       .retainBuilds(formats)
       .catch((error: unknown) =>
@@ -237,10 +239,7 @@ export class Snapshots {
       );
   }
 
-  async #report(
-    record: SnapshotRecord,
-    space: ReadonlyMap<SnapshotId, SnapshotSpace>,
-  ): Promise<SnapshotReport> {
+  async #report(record: SnapshotRecord, space: ReadonlyMap<SnapshotId, SnapshotSpace>): Promise<SnapshotReport> {
     const { snapshotId, sandboxId, kind, image, sizeMiB, memory, createdAtMs, stallMs, owner } = record;
     const memoryUnusable = await this.whyMemoryUnusable(record);
     const memoryBytes = memory?.files.reduce((sum, file) => sum + file.bytes, 0) ?? 0;
@@ -268,10 +267,14 @@ export class Snapshots {
 async function readTree(root: string, signal: AbortSignal | undefined): Promise<void> {
   try {
     // The names come from a sandbox: they are never part of a command line that a shell reads.
-    await runCommand('find', [root, '-xdev', '-type', 'f', '-exec', 'sh', '-c', 'cat -- "$@" >/dev/null', 'sh', '{}', '+'], {
-      deadlineMs: readDeadlineMs,
-      ...(signal === undefined ? {} : { signal }),
-    });
+    await runCommand(
+      'find',
+      [root, '-xdev', '-type', 'f', '-exec', 'sh', '-c', 'cat -- "$@" >/dev/null', 'sh', '{}', '+'],
+      {
+        deadlineMs: readDeadlineMs,
+        ...(signal === undefined ? {} : { signal }),
+      },
+    );
   } catch (error) {
     if (signal?.aborted === true) throw Problem.from(signal.reason);
     throw new Problem('data_loss', 'A file of the snapshot cannot be read', {
