@@ -64,6 +64,24 @@ func run(verb string, args []string) {
 			fmt.Println(i)
 			time.Sleep(20 * time.Millisecond)
 		}
+	case "hold":
+		go hog(number)
+		run("count", nil)
+	case "after":
+		time.Sleep(time.Duration(number) * time.Millisecond)
+		run(args[1], args[2:])
+	case "exec":
+		command := exec.Command(args[0], args[1:]...)
+		command.Stdout, command.Stderr = os.Stdout, os.Stderr
+		fmt.Println("exec", command.Run())
+		time.Sleep(time.Hour)
+	case "empty-tmp":
+		entries, _ := os.ReadDir("/tmp")
+		for _, entry := range entries {
+			os.Remove("/tmp/" + entry.Name())
+		}
+		fmt.Println("emptied")
+		time.Sleep(time.Hour)
 	case "look":
 		for _, path := range args {
 			info, err := os.Stat(path)
