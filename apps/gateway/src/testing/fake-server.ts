@@ -89,6 +89,7 @@ export class FakeServer {
       generation: 1,
       accessToken: `token_${newId('key')}`,
       portAccess: 'private',
+      resting: false,
       ...fields,
     };
     this.routes.set(route.sandboxId, route);
