@@ -1,6 +1,7 @@
 import type { Sandbox as SandboxView } from '@skerry/protocol';
 import { decodeFrames, type EndStreamMessage, encodeFrame, endStreamFlag, guestPort } from '@skerry/protocol/client';
 import { errorOfConnect, errorOfFailure, SkerryError } from './skerry-error.ts';
+import { sleep } from './sleep.ts';
 import type { Transport } from './transport.ts';
 
 export interface GuestCall {
@@ -11,7 +12,15 @@ export interface GuestCall {
   readonly timeoutMs?: number | undefined;
 }
 
+/** A call as this package makes it. */
+interface GuestRequest extends GuestCall {
+  /** Whether it is sent again when the sandbox was just being paused: that wakes it. `true` when absent. */
+  readonly wake?: boolean;
+}
+
 const keepAliveSeconds = 50;
+const attempts = 5;
+const betweenAttemptsMs = 1000;
 
 /** Speaks the guest's protocol (Connect with JSON) to one sandbox. */
 export class GuestClient {
@@ -35,14 +44,14 @@ export class GuestClient {
   }
 
   /** One question, one answer. */
-  async unary<T>(path: string, message: unknown, call: GuestCall = {}): Promise<T> {
+  async unary<T>(path: string, message: unknown, call: GuestRequest = {}): Promise<T> {
     const headers = { 'content-type': 'application/json', 'connect-protocol-version': '1' };
     const response = await this.request('POST', path, { ...call, headers, body: JSON.stringify(message) });
     return (await response.json()) as T;
   }
 
   /** One question, many answers: read as fast as they are taken. Leaving the loop closes the connection. */
-  async *stream<T>(path: string, message: unknown, call: GuestCall = {}): AsyncGenerator<T> {
+  async *stream<T>(path: string, message: unknown, call: GuestRequest = {}): AsyncGenerator<T> {
     const headers: Record<string, string> = {
       'content-type': 'application/connect+json',
       'connect-protocol-version': '1',
@@ -73,33 +82,48 @@ export class GuestClient {
     if (!ended) throw this.#lost(undefined);
   }
 
-  /** A plain HTTP request to the guest. */
+  /**
+   * A plain HTTP request to the guest. One that met a pause before it was answered was not done: it is sent again, unless its body is a stream that
+   * is gone.
+   */
   async request(
+    method: string,
+    path: string,
+    call: GuestRequest & { readonly headers?: Readonly<Record<string, string>>; readonly body?: RequestInit['body'] },
+  ): Promise<Response> {
+    const repeatable = call.wake !== false && !(call.body instanceof ReadableStream);
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.#send(method, path, call);
+      } catch (error) {
+        if (!repeatable || attempt >= attempts || !metPause(error)) throw error;
+        await sleep(betweenAttemptsMs, call.signal);
+      }
+    }
+  }
+
+  async #send(
     method: string,
     path: string,
     call: GuestCall & { readonly headers?: Readonly<Record<string, string>>; readonly body?: RequestInit['body'] },
   ): Promise<Response> {
+    const { id, name, accessToken } = this.#view;
     try {
-      return await this.#transport.toSandbox(
-        { sandboxId: this.#view.id, port: guestPort, accessToken: this.#view.accessToken },
-        method,
-        path,
-        {
-          headers: {
-            ...call.headers,
-            ...(call.user === undefined ? {} : { authorization: `Basic ${btoa(`${call.user}:`)}` }),
-          },
-          body: call.body ?? null,
-          signal: call.signal,
+      return await this.#transport.toSandbox({ sandboxId: id, port: guestPort, accessToken }, method, path, {
+        headers: {
+          ...call.headers,
+          ...(call.user === undefined ? {} : { authorization: `Basic ${btoa(`${call.user}:`)}` }),
         },
-      );
+        body: call.body ?? null,
+        signal: call.signal,
+      });
     } catch (error) {
       if (error instanceof SkerryError && error.reason === 'sandbox_not_running')
         throw new SkerryError({
           code: 'conflict',
           reason: 'sandbox_not_running',
-          message: `The sandbox "${this.#view.name}" does not run`,
-          hint: `Start it with "skerry start ${this.#view.name}".`,
+          message: `The sandbox "${name}" does not run`,
+          hint: `Start it with "skerry start ${name}".`,
           status: 409,
           cause: error,
         });
@@ -117,4 +141,9 @@ export class GuestClient {
       cause,
     });
   }
+}
+
+/** Whether a call was turned away because the sandbox was on its way to rest. */
+function metPause(error: unknown): boolean {
+  return error instanceof SkerryError && error.status === 503 && error.message.includes('being paused');
 }

@@ -184,6 +184,22 @@ test('a sandbox that does not run is told with how to start it', async () => {
   );
 });
 
+test('a call that met a pause before it was answered is sent again, unless its body is gone', async () => {
+  let calls = 0;
+  const pausing = { sandboxId: 'sb1', message: 'The sandbox is being paused', code: 503 };
+  await withServer(
+    guest((_, response) => {
+      if (++calls % 2 === 1) json(response, 503, pausing);
+      else response.end('content');
+    }),
+    async (skerry) => {
+      const { files } = await skerry.sandboxes.get('one');
+      assert.equal(await files.readText('/x'), 'content');
+      await assert.rejects(files.write('/x', new Blob(['x']).stream()), { code: 'unavailable' });
+    },
+  );
+});
+
 test('errorOfAnswer() reads Connect errors and whatever else a proxy may say', () => {
   assert.equal(errorOfAnswer(404, '{"code":"not_found","message":"no pid"}').code, 'not_found');
   assert.equal(errorOfAnswer(400, '{"code":"invalid_argument","message":"cwd"}').message, 'cwd');

@@ -1,3 +1,4 @@
+import { sleep } from './sleep.ts';
 import { errorOfAnswer, errorOfFailure, type SkerryError } from './skerry-error.ts';
 
 export interface Connection {
@@ -44,7 +45,7 @@ export class Transport {
       } catch (unknown) {
         const error = errorOfFailure(unknown, this.url, call.signal);
         if (!repeatable || attempt >= attempts || !isWorthAnotherTry(error)) throw error;
-        await pause(firstPauseMs * 2 ** (attempt - 1), call.signal);
+        await sleep(firstPauseMs * 2 ** (attempt - 1), call.signal);
       }
     }
   }
@@ -130,18 +131,4 @@ export class Transport {
 
 function isWorthAnotherTry(error: SkerryError): boolean {
   return error.code === 'unavailable' && error.reason !== 'not_reachable';
-}
-
-async function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
-  await new Promise<void>((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    signal?.addEventListener(
-      'abort',
-      () => {
-        clearTimeout(timer);
-        resolve();
-      },
-      { once: true },
-    );
-  });
 }

@@ -1,6 +1,7 @@
 import type { Sandbox as SandboxView } from '@skerry/protocol';
 import type { GuestClient } from '../guest-client.ts';
 import { SkerryError } from '../skerry-error.ts';
+import { sleep } from '../sleep.ts';
 
 /** What is told of a process whose sandbox is paused while a client is attached to it. */
 export type PauseNotice =
@@ -18,6 +19,8 @@ export type OnPause = 'wait' | 'throw' | ((notice: PauseNotice) => void);
 
 const resting = new Set(['pausing', 'paused', 'resuming']);
 const onItsWay = new Set(['creating', 'starting']);
+/** How a call to a sandbox that rests is refused, when its rule does not let calls wake it. */
+const refusals = new Set(['sandbox_not_running', 'sandbox_paused']);
 const firstLookMs = 100;
 const mostBetweenLooksMs = 1000;
 /** How long Skerry itself may be away: over `down` and `up`, or a reboot; and when it is not known that this is a pause. */
@@ -26,7 +29,7 @@ const awayWithoutPauseMs = 10_000;
 
 /** Whether a call that failed like this may have met a pause: then the sandbox's status says more. */
 export function mayBePause(error: unknown): error is SkerryError {
-  return error instanceof SkerryError && (error.code === 'unavailable' || error.reason === 'sandbox_not_running');
+  return error instanceof SkerryError && (error.code === 'unavailable' || refusals.has(error.reason));
 }
 
 /** Whether the guest itself said so. */
@@ -69,7 +72,7 @@ export async function untilRunningAgain(
       } else if (paused && onItsWay.has(status)) booted = true;
       else throw paused ? notComingBack(view, cause) : cause;
     }
-    await rest(pauseMs, signal);
+    await sleep(pauseMs, signal);
   }
 }
 
@@ -117,20 +120,4 @@ function notComingBack({ name, status }: SandboxView, cause: SkerryError): Skerr
     status: 0,
     cause,
   });
-}
-
-/** Sleeps. Throws `cancelled` when the signal comes first. */
-export async function rest(ms: number, signal: AbortSignal | undefined): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, ms);
-  signal?.addEventListener('abort', () => resolve(), { once: true });
-  await promise;
-  clearTimeout(timer);
-  if (signal?.aborted === true)
-    throw new SkerryError({
-      code: 'cancelled',
-      reason: 'cancelled',
-      message: 'The waiting was cancelled',
-      status: 0,
-    });
 }

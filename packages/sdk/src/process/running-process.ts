@@ -1,9 +1,10 @@
 import { type ProcessStreamMessage, processPaths, type TerminalSize } from '@skerry/protocol/client';
 import type { GuestClient } from '../guest-client.ts';
 import { SkerryError } from '../skerry-error.ts';
+import { sleep } from '../sleep.ts';
 import { fromBase64, toBase64 } from './base64.ts';
 import { type ProcessExit, readExit, timeoutExit } from './exit.ts';
-import { mayBePause, type OnPause, rest, sandboxPaused, untilRunningAgain } from './over-pause.ts';
+import { mayBePause, type OnPause, sandboxPaused, untilRunningAgain } from './over-pause.ts';
 
 /** A piece of output. A terminal has only `pty`. */
 export interface ProcessOutput {
@@ -101,12 +102,16 @@ export class RunningProcess implements AsyncDisposable {
   /** Writes to its standard input, or its terminal; resolves when the process has room for more. Waits while the sandbox is paused. */
   async sendInput(data: Uint8Array, to: 'stdin' | 'pty' = 'stdin', signal?: AbortSignal): Promise<void> {
     const message = { process: { pid: this.pid }, input: { [to]: toBase64(data) } };
-    await this.#overPause(() => this.#guest.unary(processPaths.sendInput, message, { user: this.#user, signal }));
+    await this.#overPause(() =>
+      this.#guest.unary(processPaths.sendInput, message, { user: this.#user, signal, wake: false }),
+    );
   }
 
   async closeStdin(signal?: AbortSignal): Promise<void> {
     const message = { process: { pid: this.pid } };
-    await this.#overPause(() => this.#guest.unary(processPaths.closeStdin, message, { user: this.#user, signal }));
+    await this.#overPause(() =>
+      this.#guest.unary(processPaths.closeStdin, message, { user: this.#user, signal, wake: false }),
+    );
   }
 
   /** Tells its terminal the size; while the sandbox is paused the size is told when it runs again. */
@@ -132,7 +137,7 @@ export class RunningProcess implements AsyncDisposable {
     for (let failure = error; ; ) {
       await this.#runningAgain(failure);
       const { signal, onPause } = this.#follow;
-      const call = { user: this.#user, signal };
+      const call = { user: this.#user, signal, wake: false };
       const events = this.#guest.stream<ProcessStreamMessage>(
         processPaths.connect,
         { process: { pid: this.pid } },
@@ -150,7 +155,7 @@ export class RunningProcess implements AsyncDisposable {
       } catch (next) {
         // It may be paused once more before this client was attached.
         failure = next;
-        await rest(betweenAttemptsMs, signal);
+        await sleep(betweenAttemptsMs, signal);
       }
     }
   }
