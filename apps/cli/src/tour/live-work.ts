@@ -7,7 +7,7 @@ class Session {
   readonly pid: number;
   #running: RunningProcess;
   #text = '';
-  #broken: unknown;
+  #broken: Error | undefined;
 
   constructor(running: RunningProcess) {
     this.pid = running.pid;
@@ -51,17 +51,13 @@ class Session {
 
   #read(running: RunningProcess): void {
     const decoder = new TextDecoder();
-    running
-      .wait(({ data }) => {
-        if (running === this.#running) this.#text += decoder.decode(data, { stream: true });
-      })
-      .then(
-        () => new Error('It has ended'),
-        (error: unknown) => error,
-      )
-      .then((why) => {
-        if (running === this.#running) this.#broken = why;
-      });
+    const ended = running.wait(({ data }) => {
+      if (running === this.#running) this.#text += decoder.decode(data, { stream: true });
+    });
+    const broken = (why: unknown): void => {
+      if (running === this.#running) this.#broken = why instanceof Error ? why : new Error(String(why));
+    };
+    ended.then(() => broken('It has ended'), broken);
   }
 }
 

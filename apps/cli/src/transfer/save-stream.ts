@@ -10,11 +10,11 @@ const showEveryMs = 500;
 export async function saveStream(stream: ReadableStream<Uint8Array>, file: string): Promise<number> {
   if (file === '-') return copy(stream, (chunk) => writeBytes(process.stdout, chunk));
   const partial = `${file}.partial`;
-  const handle = await open(partial, 'w', 0o600).catch((error: Error) => {
-    throw usageError(`Cannot write "${partial}": ${error.message}`);
+  const handle = await open(partial, 'w', 0o600).catch((error: unknown) => {
+    throw usageError(`Cannot write "${partial}": ${error instanceof Error ? error.message : String(error)}`);
   });
   try {
-    const bytes = await copy(stream, async (chunk) => void (await handle.writeFile(chunk)));
+    const bytes = await copy(stream, (chunk) => handle.writeFile(chunk));
     await handle.sync();
     await handle.close();
     await rename(partial, file);

@@ -173,15 +173,15 @@ export class RunningProcess implements AsyncDisposable {
     }
   }
 
-  /** Waits for the sandbox, once for all who need it. Throws `error` when that has nothing to do with a pause. */
-  async #runningAgain(error: unknown): Promise<void> {
-    if (!mayBePause(error)) throw error;
+  /** Waits for the sandbox, once for all who need it. Throws `failure` when that has nothing to do with a pause. */
+  async #runningAgain(failure: unknown): Promise<void> {
+    if (!mayBePause(failure)) throw failure;
     const { onPause = 'wait', signal } = this.#follow;
     const told = (status: string): void => {
-      if (onPause === 'throw') throw sandboxPaused(this.#guest, this.pid, error);
+      if (onPause === 'throw') throw sandboxPaused(this.#guest, this.pid, failure);
       if (onPause !== 'wait') onPause({ state: 'waiting', sandbox: this.#guest.view.name, status });
     };
-    this.#again ??= untilRunningAgain(this.#guest, error, told, signal).finally(() => {
+    this.#again ??= untilRunningAgain(this.#guest, failure, told, signal).finally(() => {
       this.#again = undefined;
     });
     await this.#again;

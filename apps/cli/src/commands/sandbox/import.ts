@@ -39,8 +39,9 @@ export function importCommand(): Command {
 async function read(file: string): Promise<ReadableStream<Uint8Array>> {
   if (file === '-') return Readable.toWeb(process.stdin) as ReadableStream<Uint8Array>;
   // Opened first: a file that is not there must not look like a call that broke.
-  const handle = await open(file).catch((error: NodeJS.ErrnoException) => {
-    throw usageError(`Cannot read "${file}": ${error.code === 'ENOENT' ? 'there is no such file' : error.message}`);
+  const handle = await open(file).catch((error: unknown) => {
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw usageError(`Cannot read "${file}": ${code === 'ENOENT' ? 'there is no such file' : message}`);
   });
   return Readable.toWeb(createReadStream('', { fd: handle })) as ReadableStream<Uint8Array>;
 }
