@@ -19,6 +19,11 @@ test('parseSettings() reads prices and the default rest, and fills in what costs
   );
 });
 
+test('parseSettings() reads the rest of templates and projects', () => {
+  const restOf = { templates: { base: { afterMs: 60_000 } }, projects: { pj1: { action: 'stop' } } };
+  assert.deepEqual(parse({ version: 1, restOf }), { restOf });
+});
+
 test('parseSettings() names what is wrong', () => {
   const cases: [unknown, RegExp][] = [
     [[], /the document is no object/],
@@ -27,6 +32,7 @@ test('parseSettings() names what is wrong', () => {
     [{ version: 1, prices: { currency: '€' } }, /prices\.currency/],
     [{ version: 1, prices: { currency: 'EUR', hour: { awake: -1 } } }, /prices\.hour\.awake/],
     [{ version: 1, rest: { afterMs: 5 } }, /rest\.afterMs/],
+    [{ version: 1, restOf: { templates: { base: { after: 1 } } } }, /restOf\.templates\.base has "after"/],
     [{ version: 1, rest: { action: 'sleep' } }, /rest\.action is none of pause, stop, delete/],
   ];
   for (const [value, message] of cases) assert.throws(() => parse(value), { reason: 'invalid_settings', message });
