@@ -3,6 +3,7 @@ import type { KeyedSerial } from '@skerry/kit';
 import type { SandboxId } from '@skerry/model';
 import type { Store } from '@skerry/store';
 import type { Logger } from 'pino';
+import type { Sightings } from './actions/garbage/sightings.ts';
 import type { KeyCache } from './auth/key-cache.ts';
 import type { Changes } from './changes.ts';
 import type { Drives } from './drives/drives.ts';
@@ -32,6 +33,8 @@ export interface Core {
   /** Serialises what puts a sandbox to rest and what wakes it from RAM. */
   readonly freezing: KeyedSerial<SandboxId>;
   readonly settings: RestSettings;
+  /** Since when things have been seen without an owner. */
+  readonly lonely: Sightings;
   /** Whether everything is being brought to rest before Skerry goes down: nothing is started any more. */
   readonly rest: { resting: boolean };
   /** Aborted when the server ends. */

@@ -7,6 +7,7 @@ import { openStore } from '@skerry/store';
 import { pino } from 'pino';
 import { createApp } from './api/app.ts';
 import { openapiText } from './api/openapi.ts';
+import { Sightings } from './actions/garbage/sightings.ts';
 import { KeyCache } from './auth/key-cache.ts';
 import { LocalHost } from './backends/local-host.ts';
 import { Changes } from './changes.ts';
@@ -41,6 +42,7 @@ export async function openapiOfAll(): Promise<string> {
     drains: new Drains(),
     freezing: new KeyedSerial(),
     settings: {},
+    lonely: new Sightings(),
     rest: { resting: false },
     ended,
   });

@@ -8,6 +8,7 @@ import type { Logger } from 'pino';
 import { ensureFirstKey } from './actions/key/ensure-first.ts';
 import { adminHandlers } from './admin-api/handlers.ts';
 import { createApp } from './api/app.ts';
+import { Sightings } from './actions/garbage/sightings.ts';
 import { KeyCache } from './auth/key-cache.ts';
 import { Changes } from './changes.ts';
 import type { Core } from './core.ts';
@@ -66,6 +67,7 @@ export async function startServer(
     drains: new Drains(),
     freezing: new KeyedSerial(),
     settings,
+    lonely: new Sightings(),
     rest: { resting: false },
     ended: end.signal,
   };

@@ -30,6 +30,8 @@ export interface GarbageItem {
   /** Id or kernel name of the thing. */
   readonly name: string;
   readonly reason: string;
+  /** Whose it was, in words, as far as it is known. */
+  readonly owner?: string;
   /** How long it has been unowned, in `ms`. */
   readonly ageMs: number;
   readonly bytes?: number;

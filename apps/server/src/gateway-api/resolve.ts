@@ -15,10 +15,12 @@ const mostWaitMs = 120_000;
  */
 export async function resolve(core: Core, request: ResolveRequest, signal: AbortSignal): Promise<ResolveAnswer> {
   const { id } = await find(core, request);
-  const deadlineMs = Date.now() + Math.min(Math.max(0, request.waitMs), mostWaitMs);
+  const waitMs = Math.min(Math.max(0, request.waitMs), mostWaitMs);
+  const deadlineMs = Date.now() + waitMs;
+  const ended = AbortSignal.any([signal, core.ended, AbortSignal.timeout(waitMs)]);
   for (;;) {
     core.activities.touch(id, Date.now());
-    let record = await wakeIfAllowed(core, id, request.by);
+    let record = await wakeIfAllowed(core, id, request.by, ended);
     if (record.desired === 'running' && record.observed !== 'running' && !core.rest.resting)
       record = await whenItRuns(core, record, deadlineMs, signal);
     const route = await routeOf(core, record);

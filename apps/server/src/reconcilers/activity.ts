@@ -50,14 +50,15 @@ export async function sampleNow(core: Core): Promise<void> {
   const frozen = new Map(samples.map((sample) => [sample.bootId, sample.frozen]));
   const disagreeing: SandboxId[] = [];
   for (const record of core.activities.records) {
-    if (record.bootId === null || core.freezing.busy(record.id)) continue;
+    if (record.bootId === null || record.observed !== 'running' || core.drives.busy(record.id)) continue;
     const seen = frozen.get(record.bootId);
     if (seen !== undefined && seen !== record.frozen) disagreeing.push(record.id);
   }
   for (const id of disagreeing) {
     const record = await core.store.sandboxes.find(id);
     const seen = record?.bootId == null ? undefined : frozen.get(record.bootId);
-    if (record === undefined || seen === undefined || seen === record.frozen || core.freezing.busy(id)) continue;
+    if (record === undefined || seen === undefined || seen === record.frozen) continue;
+    if (record.observed !== 'running' || core.freezing.busy(id) || core.drives.busy(id)) continue;
     core.log.warn(
       { sandbox: id, frozen: seen },
       'Record and host disagreed about a sandbox that rests in RAM; it goes on',
