@@ -1,4 +1,6 @@
 import { type Sandbox, type Skerry, SkerryError } from '@skerry/sdk';
+import { printNote } from '../output/print.ts';
+import { resumeText } from '../output/resume.ts';
 
 const onItsWay = new Set(['creating', 'starting', 'running']);
 const resting = new Set(['pausing', 'paused', 'resuming']);
@@ -9,7 +11,12 @@ export async function findRunning(skerry: Skerry, name: string): Promise<Sandbox
   const { status, rest } = sandbox.view;
   if (onItsWay.has(status)) return sandbox;
   const mayWake = status === 'resuming' || rest.wakeOn !== 'never';
-  if (resting.has(status) && mayWake) return skerry.sandboxes.resume(sandbox.id);
+  if (resting.has(status) && mayWake) {
+    const resumed = await skerry.sandboxes.resume(sandbox.id);
+    if (resumed.view.resume?.why !== undefined)
+      printNote(`skerry: "${resumed.name}" came back ${resumeText(resumed.view)}`);
+    return resumed;
+  }
   throw new SkerryError({
     code: 'conflict',
     reason: 'sandbox_not_running',
