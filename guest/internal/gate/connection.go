@@ -48,20 +48,33 @@ func connectionOf(ctx context.Context) *connection {
 	return c
 }
 
+// abandoned reports whether the client has closed its side.
+func (c *connection) abandoned() bool {
+	polled := []unix.PollFd{{Events: unix.POLLRDHUP}}
+	c.control(func(descriptor int) {
+		polled[0].Fd = int32(descriptor)
+		_, _ = unix.Poll(polled, 0)
+	})
+	return polled[0].Revents&(unix.POLLRDHUP|unix.POLLHUP|unix.POLLERR) != 0
+}
+
 // unconfirmed reports whether bytes wait in the kernel that the other side has not confirmed.
 func (c *connection) unconfirmed() bool {
-	socket, ok := c.socket.(syscall.Conn)
-	if !ok {
-		return false
-	}
-	raw, err := socket.SyscallConn()
-	if err != nil {
-		return false
-	}
 	waiting := 0
-	// A connection that has been closed has nothing to wait for.
-	_ = raw.Control(func(descriptor uintptr) { waiting, _ = unix.IoctlGetInt(int(descriptor), unix.TIOCOUTQ) })
+	c.control(func(descriptor int) { waiting, _ = unix.IoctlGetInt(descriptor, unix.TIOCOUTQ) })
 	return waiting > 0
+}
+
+// control gives use the connection's descriptor, unless it has been closed.
+func (c *connection) control(use func(descriptor int)) {
+	if c == nil {
+		return
+	}
+	if socket, ok := c.socket.(syscall.Conn); ok {
+		if raw, err := socket.SyscallConn(); err == nil {
+			_ = raw.Control(func(descriptor uintptr) { use(int(descriptor)) })
+		}
+	}
 }
 
 // reset closes the connection at once and forgets what was not confirmed.

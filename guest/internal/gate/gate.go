@@ -20,10 +20,11 @@ const (
 )
 
 var (
-	errPausing  = connect.NewError(connect.CodeUnavailable, errors.New("the sandbox is being paused"))
-	errRestored = connect.NewError(connect.CodeUnavailable, errors.New("the sandbox was restored from a snapshot: ask again"))
-	errCrowded  = errors.New("the sandbox is being saved and too many requests wait already: try again shortly")
-	errPatience = errors.New("the sandbox is being saved and this takes longer than expected: try again shortly")
+	errPausing   = connect.NewError(connect.CodeUnavailable, errors.New("the sandbox is being paused"))
+	errRestored  = connect.NewError(connect.CodeUnavailable, errors.New("the sandbox was restored from a snapshot: ask again"))
+	errCrowded   = errors.New("the sandbox is being saved and too many requests wait already: try again shortly")
+	errAbandoned = errors.New("the client went away while it waited")
+	errPatience  = errors.New("the sandbox is being saved and this takes longer than expected: try again shortly")
 )
 
 // Gate is open at first.
@@ -246,6 +247,9 @@ func (g *Gate) enter(ctx context.Context, v *visit) error {
 			return errRestored
 		case err != nil:
 			return err
+		case !g.held && v.connection.abandoned():
+			// The server does not notice it before the body was read, and nobody wants the answer any more.
+			return errAbandoned
 		case !g.held:
 			g.visits[v] = struct{}{}
 			return nil
