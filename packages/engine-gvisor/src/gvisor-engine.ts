@@ -115,7 +115,8 @@ class GvisorEngine implements Engine {
     const abort = new AbortController();
     this.#starts.set(bootId, abort);
     try {
-      const { build, path, deadlineMs } = image === undefined ? await this.#ownBuild() : await this.#buildOf(image);
+      const { build, path, deadlineMs } =
+        image === undefined ? await this.#ownBuild() : await this.#buildOf(image, spec);
       await this.#builds.hold(build, async () => {
         // What a start that was killed half-way left would be taken over by runsc as it is: a group without limits.
         if (before !== undefined || (await this.#cgroups.exists(bootId))) await this.#sweep(bootId);
@@ -149,11 +150,10 @@ class GvisorEngine implements Engine {
         }),
       );
     } catch (error) {
-      const hits = await this.#cgroups.limitHits(bootId);
       await this.#sweep(bootId).catch((failure: unknown) =>
         this.#options.log.error('Could not clean up after a failed start', { bootId, ...errorFields(failure) }),
       );
-      throw image === undefined ? startProblem(bootId, error) : restoreProblem(spec, hits, error);
+      throw image === undefined ? startProblem(bootId, error) : restoreProblem(bootId, error);
     } finally {
       this.#starts.delete(bootId);
     }
@@ -167,7 +167,7 @@ class GvisorEngine implements Engine {
   }
 
   /** The build that wrote an image, once it is known that it can bring it back. */
-  async #buildOf({ directory, format }: MemoryImage): Promise<BuildToRun> {
+  async #buildOf({ directory, format }: MemoryImage, { memoryMiB }: EngineBootSpec): Promise<BuildToRun> {
     const why = await this.whyNotRestorable(format);
     if (why !== undefined)
       throw new Problem('unsupported', why, {
@@ -175,6 +175,11 @@ class GvisorEngine implements Engine {
         hint: 'The disk is whole: start from it without its memory.',
       });
     const bytes = await checkMemoryImage(directory, format.build);
+    if (bytes > memoryMiB * 1024 * 1024)
+      throw new Problem('precondition_failed', `The saved memory does not fit into ${memoryMiB} MiB`, {
+        reason: 'memory_too_small',
+        hint: 'Give the sandbox as much memory as it had when it was saved.',
+      });
     const path = this.#builds.pathOf(format.build);
     return { build: format.build, path, deadlineMs: transferDeadlineMs(bytes) };
   }

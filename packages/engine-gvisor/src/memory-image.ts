@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { lstat, readFile, rm, writeFile } from 'node:fs/promises';
+import { lstat, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { Problem } from '@skerry/model';
@@ -25,6 +25,15 @@ interface ImageIndex {
 /** Removes what an earlier save left in a directory: runsc writes only new files. */
 export async function clearMemoryImage(directory: string): Promise<void> {
   for (const file of [indexFile, ...stateFiles, pagesFile]) await rm(join(directory, file), { force: true });
+}
+
+/**
+ * Gives back the room of an image that could not be completed: a sentry keeps files that it failed to write open for a while, so they are cut
+ * before they are removed. What cannot be removed is left to whoever owns the directory.
+ */
+export async function dropMemoryImage(directory: string): Promise<void> {
+  for (const file of [...stateFiles, pagesFile]) await truncate(join(directory, file)).catch(() => undefined);
+  await clearMemoryImage(directory).catch(() => undefined);
 }
 
 /** Completes an image that runsc has written. */
@@ -93,12 +102,7 @@ export function damaged(what: string, cause?: unknown): Problem {
   });
 }
 
-/**
- * Whether runsc's words about a failed restore speak of the image, and not of this machine or of the disk. A sentry that dies while it reads
- * (`EOF` of the call) has met pages that it cannot make sense of.
- */
+/** Whether runsc's words about a failed restore speak of the image, and not of this machine or of the disk. */
 export function isDamage(words: string): boolean {
-  return /statefile|pages (metadata )?file|failed to load kernel|MemoryFile|input\/output error|Restore" failed: EOF/i.test(
-    words,
-  );
+  return /statefile|pages (metadata )?file|failed to load kernel|MemoryFile|I\/O error/i.test(words);
 }

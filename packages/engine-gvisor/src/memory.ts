@@ -4,7 +4,7 @@ import type { Builds } from './builds.ts';
 import { bundleFiles, readBuild } from './bundle.ts';
 import type { Cgroups } from './cgroups.ts';
 import { cpuFeatures } from './cpu-features.ts';
-import { clearMemoryImage, sealMemoryImage } from './memory-image.ts';
+import { clearMemoryImage, dropMemoryImage, sealMemoryImage } from './memory-image.ts';
 import { saveSandbox } from './runsc.ts';
 import type { SandboxState } from './sandbox-state.ts';
 import { specVersion } from './spec-format.ts';
@@ -85,6 +85,7 @@ export class Memory {
         );
         await sealMemoryImage(directory, build);
       } catch (error) {
+        await dropMemoryImage(directory);
         throw saveProblem(bootId, error);
       }
     });

@@ -13,9 +13,9 @@ export interface BtrfsPlace extends AsyncDisposable {
   flipBeneath(marker: Buffer): Promise<void>;
 }
 
-const bytes = 3 * 2 ** 30;
+const mebibyte = 2 ** 20;
 
-export async function makeBtrfsPlace(): Promise<BtrfsPlace> {
+export async function makeBtrfsPlace(sizeMiB = 3072): Promise<BtrfsPlace> {
   const outer = await mkdtemp(join(tmpdir(), 'engine-gvisor-btrfs-'));
   const image = join(outer, 'image');
   const directory = join(outer, 'mounted');
@@ -23,7 +23,7 @@ export async function makeBtrfsPlace(): Promise<BtrfsPlace> {
     await runCommand('mount', ['--options', 'loop,noatime,nosuid,nodev', image, directory]);
   };
   await using file = await open(image, 'wx');
-  await file.truncate(bytes);
+  await file.truncate(sizeMiB * mebibyte);
   await mkdir(directory);
   await runCommand('mkfs.btrfs', ['--quiet', image]);
   await mount();

@@ -104,6 +104,7 @@ func hog(mib int) {
 		for j := 0; j < len(block); j += 4096 {
 			block[j] = 1
 		}
+		copy(block[2048:], fmt.Sprintf("skerry-marks-this-very-%s-%d", "page", i))
 		kept = append(kept, block)
 	}
 	fmt.Println("held", len(kept))
