@@ -12,6 +12,8 @@ export interface Amendment {
     readonly message: string;
     readonly data?: Readonly<Record<string, unknown>>;
   };
+  /** Why what was asked of the sandbox is not done, for those who wait for it. */
+  readonly failure?: Problem;
 }
 
 const mostTries = 20;
@@ -27,17 +29,18 @@ export async function amend(
 ): Promise<SandboxRecord> {
   for (let tries = 1; ; tries++) {
     try {
-      const [record, changed] = await core.store.transaction(async (nouns) => {
+      const [record, changed, failure] = await core.store.transaction(async (nouns) => {
         const current = await nouns.sandboxes.find(id);
         if (current === undefined)
           throw new Problem('not_found', `There is no sandbox "${id}"`, { reason: 'sandbox_not_found' });
         const amendment = await decide(current, nouns);
-        if (amendment === undefined) return [current, false];
+        if (amendment === undefined) return [current, false] as const;
         const next = await nouns.sandboxes.change(current, amendment.patch);
         if (amendment.event !== undefined)
           await nouns.events.append({ projectId: next.projectId, sandboxId: id, atMs: Date.now(), ...amendment.event });
-        return [next, true];
+        return [next, true, amendment.failure] as const;
       });
+      if (failure !== undefined) core.changes.fail(id, failure, record.version);
       if (changed) core.changes.publish(record);
       return record;
     } catch (error) {

@@ -4,6 +4,7 @@ import type { SandboxId } from '@skerry/model';
 import type { Store } from '@skerry/store';
 import type { Logger } from 'pino';
 import type { Sightings } from './actions/garbage/sightings.ts';
+import type { Transfers } from './actions/transfer/transfers.ts';
 import type { KeyCache } from './auth/key-cache.ts';
 import type { Changes } from './changes.ts';
 import type { Drives } from './drives/drives.ts';
@@ -35,8 +36,9 @@ export interface Core {
   readonly settings: RestSettings;
   /** Since when things have been seen without an owner. */
   readonly lonely: Sightings;
-  /** Whether everything is being brought to rest before Skerry goes down: nothing is started any more. */
-  readonly rest: { resting: boolean };
+  readonly transfers: Transfers;
+  /** Whether everything is being brought to rest before Skerry goes down: nothing is started any more. `unsaved`: could not be paused then. */
+  readonly rest: { resting: boolean; readonly unsaved: Set<SandboxId> };
   /** Aborted when the server ends. */
   readonly ended: AbortSignal;
 }

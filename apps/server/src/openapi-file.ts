@@ -8,6 +8,7 @@ import { pino } from 'pino';
 import { createApp } from './api/app.ts';
 import { openapiText } from './api/openapi.ts';
 import { Sightings } from './actions/garbage/sightings.ts';
+import { Transfers } from './actions/transfer/transfers.ts';
 import { KeyCache } from './auth/key-cache.ts';
 import { LocalHost } from './backends/local-host.ts';
 import { Changes } from './changes.ts';
@@ -43,7 +44,8 @@ export async function openapiOfAll(): Promise<string> {
     freezing: new KeyedSerial(),
     settings: {},
     lonely: new Sightings(),
-    rest: { resting: false },
+    transfers: new Transfers(),
+    rest: { resting: false, unsaved: new Set() },
     ended,
   });
   try {

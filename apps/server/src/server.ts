@@ -9,6 +9,7 @@ import { ensureFirstKey } from './actions/key/ensure-first.ts';
 import { adminHandlers } from './admin-api/handlers.ts';
 import { createApp } from './api/app.ts';
 import { Sightings } from './actions/garbage/sightings.ts';
+import { dropFinishedTransfers, Transfers } from './actions/transfer/transfers.ts';
 import { KeyCache } from './auth/key-cache.ts';
 import { Changes } from './changes.ts';
 import type { Core } from './core.ts';
@@ -26,6 +27,7 @@ import { pauseUnderPressure } from './reconcilers/memory-pressure.ts';
 import { restIdle } from './reconcilers/rest.ts';
 import { expireRows } from './reconcilers/retention.ts';
 import { settleAll } from './reconcilers/settle.ts';
+import { tidySnapshots } from './reconcilers/snapshots.ts';
 import { Activities } from './rest/activities.ts';
 import { Drains } from './rest/drains.ts';
 import { Secrets } from './secrets.ts';
@@ -68,7 +70,8 @@ export async function startServer(
     freezing: new KeyedSerial(),
     settings,
     lonely: new Sightings(),
-    rest: { resting: false },
+    transfers: new Transfers(),
+    rest: { resting: false, unsaved: new Set() },
     ended: end.signal,
   };
   await followActivity(core);
@@ -127,6 +130,8 @@ function startReconcilers(core: Core): { readonly firstSync: Promise<void>; read
     every(500, core.ended, core.log, 'activity', () => keepActivity(core)),
     every(500, core.ended, core.log, 'rest', () => restIdle(core)),
     every(2000, core.ended, core.log, 'memory pressure', () => pauseUnderPressure(core)),
+    every(1000, core.ended, core.log, 'snapshots', () => tidySnapshots(core)),
+    every(60_000, core.ended, core.log, 'transfers', () => dropFinishedTransfers(core)),
     every(60_000, core.ended, core.log, 'garbage', () => removeGarbage(core)),
     every(600_000, core.ended, core.log, 'retention', () => expireRows(core)),
   ]).then(() => Promise.all(settling));

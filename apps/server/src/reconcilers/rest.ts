@@ -1,6 +1,7 @@
 import type { RestAction } from '@skerry/model';
 import type { SandboxRecord } from '@skerry/store';
 import { wantDeleted } from '../actions/sandbox/delete.ts';
+import { wantPaused } from '../actions/sandbox/pause.ts';
 import { wantStopped } from '../actions/sandbox/stop.ts';
 import { type Amendment, amend } from '../amend.ts';
 import type { Core } from '../core.ts';
@@ -83,11 +84,7 @@ export async function restNow(core: Core, record: SandboxRecord, action: RestAct
 }
 
 function amendmentOf(current: SandboxRecord, action: RestAction): Amendment | undefined {
-  if (action === 'pause')
-    return {
-      patch: { desired: 'paused', desiredReason: 'rest', pauseMemory: true },
-      event: { type: 'sandbox.pausing', reason: 'rest', message: `Sandbox "${current.name}" is being paused` },
-    };
+  if (action === 'pause') return wantPaused(current, 'rest', true);
   return action === 'stop' ? wantStopped(current, 'rest', graceMs) : wantDeleted(current, 'rest');
 }
 

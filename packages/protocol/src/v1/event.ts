@@ -24,6 +24,7 @@ export const eventTypes = [
   'sandbox.frozen',
   'sandbox.thawed',
   'sandbox.rolled_back',
+  'sandbox.rollback_failed',
   'sandbox.forked',
   'snapshot.created',
   'snapshot.failed',
