@@ -47,6 +47,8 @@ export const faultPoints = [
   'snapshots.create.recorded',
   'snapshots.create.published',
   'snapshots.delete.renamed',
+  'snapshots.import.unpacked',
+  'snapshots.import.judged',
 ] as const;
 export type FaultPoint = (typeof faultPoints)[number];
 

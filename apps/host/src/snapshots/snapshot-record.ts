@@ -63,6 +63,22 @@ export interface SnapshotRecord {
 const text = Type.String();
 const digest = Type.String({ pattern: '^[0-9a-f]{64}$' });
 const count = Type.Integer({ minimum: 0 });
+/** Shape of `SnapshotMemory`. */
+export const SnapshotMemorySchema = Type.Object({
+  format: Type.Object({ engine: text, build: text, specVersion: Type.Number(), cpuFeatures: Type.Array(text) }),
+  engine: Type.Object({ name: text, version: text, build: text, isolation: oneOf(isolations) }),
+  guestDigest: text,
+  cpus: Type.Number(),
+  memoryMiB: Type.Number(),
+  files: Type.Array(
+    Type.Object({
+      name: Type.String({ pattern: '^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$' }),
+      bytes: count,
+      headSha256: digest,
+      sha256: digest,
+    }),
+  ),
+});
 const schema = Compile(
   Type.Object({
     formatVersion: Type.Literal(1),
@@ -77,23 +93,7 @@ const schema = Compile(
     createdAtMs: Type.Number(),
     savedAtMs: Type.Number(),
     stallMs: Type.Optional(Type.Number()),
-    memory: Type.Optional(
-      Type.Object({
-        format: Type.Object({ engine: text, build: text, specVersion: Type.Number(), cpuFeatures: Type.Array(text) }),
-        engine: Type.Object({ name: text, version: text, build: text, isolation: oneOf(isolations) }),
-        guestDigest: text,
-        cpus: Type.Number(),
-        memoryMiB: Type.Number(),
-        files: Type.Array(
-          Type.Object({
-            name: Type.String({ pattern: '^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$' }),
-            bytes: count,
-            headSha256: digest,
-            sha256: digest,
-          }),
-        ),
-      }),
-    ),
+    memory: Type.Optional(SnapshotMemorySchema),
     owner: OwnerBlobSchema,
   }),
 );

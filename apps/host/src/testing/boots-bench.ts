@@ -21,7 +21,7 @@ import { PlainFiles } from './plain-files.ts';
 
 export class BootsBench implements AsyncDisposable {
   readonly directory: string;
-  readonly sandboxId: BootSpec['sandboxId'] = newId('sandbox');
+  readonly sandboxId: BootSpec['sandboxId'];
   readonly machine: FakeMachine = new FakeMachine();
   readonly engine: FakeEngine = new FakeEngine(this.machine);
   readonly network: MemoryNetwork;
@@ -35,8 +35,9 @@ export class BootsBench implements AsyncDisposable {
   syncFailure: Error | undefined;
   #closing: AbortController = new AbortController();
 
-  private constructor(directory: string, guest: FakeGuest, address: string) {
+  private constructor(directory: string, guest: FakeGuest, address: string, sandboxId: BootSpec['sandboxId']) {
     this.directory = directory;
+    this.sandboxId = sandboxId;
     this.guest = guest;
     this.network = new MemoryNetwork(address);
     this.disks = new MemoryDisks(join(directory, 'disks'), this.sandboxId, (id) =>
@@ -48,11 +49,11 @@ export class BootsBench implements AsyncDisposable {
     return this.disks.holders;
   }
 
-  static async make(): Promise<BootsBench> {
+  static async make(sandboxId = newId('sandbox')): Promise<BootsBench> {
     const directory = await mkdtemp(join(tmpdir(), 'skerry-boots-'));
     for (const name of ['boots', 'trash', 'logs', 'snapshots', 'disks']) await mkdir(join(directory, name));
     const address = `127.${randomInt(1, 255)}.${randomInt(255)}.${randomInt(1, 255)}`;
-    return new BootsBench(directory, await FakeGuest.listen(address), address);
+    return new BootsBench(directory, await FakeGuest.listen(address), address, sandboxId);
   }
 
   /** A daemon over what is there; called again it is the daemon that comes after. */
