@@ -214,7 +214,7 @@ test('activity explains, a hold shows in it, and gc finds nothing', async () => 
   await ok('create', 'explained', '--memory', '256', '--rest-after', '1h');
   const hold = (await ok('hold', 'explained', '--for', '30m', '--reason', 'a demo')).trim();
   const held = await ok('activity', 'explained');
-  assert.match(held, /^explained is awake/);
+  assert.match(held, /^explained +awake/);
   assert.match(held, new RegExp(`${hold} .*a demo`));
   await ok('release', 'explained');
   assert.match(await ok('activity', 'explained'), /pauses to disk +in /);

@@ -7,7 +7,12 @@ import { FakeApi, view } from './testing/fake-api.ts';
 
 const minute = 60_000;
 const at = (inMs: number): string => new Date(Date.now() + inMs).toISOString();
-const missing = { code: 'not_found', reason: 'not_found', detail: 'There is no such thing', hint: 'Look.' };
+const missing = (noun: string) => ({
+  code: 'not_found',
+  reason: `${noun}_not_found`,
+  detail: 'There is none',
+  hint: 'Look.',
+});
 const snapshot = {
   id: 'snaaaaaaaaaaaaaaaaaaaa',
   sandbox: view.id,
@@ -62,7 +67,8 @@ before(async () => {
       setTimeout(() => response.destroy(), 50);
       return 'answered';
     }
-    if (bare.includes('nope') || bare === '/v1/sandboxes/before/export') return [404, missing];
+    if (bare.includes('nope') || bare === '/v1/sandboxes/before/export')
+      return [404, missing(bare.startsWith('/v1/snapshots') ? 'snapshot' : 'sandbox')];
     if (bare.endsWith('/export')) {
       response.end('all of it');
       return 'answered';
@@ -161,7 +167,7 @@ test('fork, rollback and diff say what there is now', async () => {
 
 test('activity explains in a few lines, hold and release change it', async () => {
   const { out } = await good('activity', 'work');
-  assert.match(out, /^work is awake\. It computes\.\n/);
+  assert.match(out, /^work  awake\n  It computes\.\n/);
   assert.match(out, /● +cpu +now +43 % of a core/);
   assert.match(out, /pauses to disk +in \d+ min \d+ s +if nothing works/);
   assert.match(out, /awake 1 h 0 min, paused 1 min 0 s, 12\.0 s of CPU/);

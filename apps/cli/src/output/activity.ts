@@ -13,14 +13,15 @@ const actions: Readonly<Record<Activity['next'][number]['action'], string>> = {
 /** Why a sandbox is awake or rests, in a few lines for a person. */
 export function activityLines(name: string, activity: Activity, nowMs: number = Date.now()): string[] {
   const { level, summary, signals, next, holds, usage } = activity;
-  const lines = [`${paint(name, 'bold')} is ${paint(level, level === 'awake' ? 'green' : 'dim')}. ${summary}`];
-  const seen = signals.filter((signal) => signal.active || signal.lastAt !== undefined);
+  const awake = level === 'awake';
+  const lines = [`${paint(name, 'bold')}  ${paint(level, awake ? 'green' : 'dim')}`, `  ${summary}`];
+  const seen = signals.filter((signal) => (awake && signal.active) || signal.lastAt !== undefined);
   if (seen.length > 0) {
-    lines.push('', 'What works in it:');
+    lines.push('', awake ? 'What works in it:' : 'What worked in it last:');
     const rows = seen.map(({ signal, active, lastAt, detail }) => [
-      active ? paint('●', 'green') : paint('○', 'dim'),
+      awake && active ? paint('●', 'green') : paint('○', 'dim'),
       signal,
-      active ? 'now' : lastAt === undefined ? '' : `${formatAge(lastAt, nowMs)} ago`,
+      awake && active ? 'now' : lastAt === undefined ? '' : `${formatAge(lastAt, nowMs)} ago`,
       detail,
     ]);
     lines.push(...indented(rows));
@@ -33,7 +34,7 @@ export function activityLines(name: string, activity: Activity, nowMs: number = 
     lines.push('', 'Held awake:');
     lines.push(...indented(holds.map(({ id, reason, expiresAt }) => [id, `for ${until(expiresAt, nowMs)}`, reason])));
   }
-  lines.push('', `${level === 'awake' ? 'Once it rests, it wakes' : 'Wakes'}: ${activity.wakes}`);
+  lines.push('', `${awake ? 'Once it rests, this wakes it' : 'This wakes it'}: ${activity.wakes}`);
   const spent = [
     ['awake', usage.awakeSeconds],
     ['frozen', usage.frozenSeconds],
@@ -44,7 +45,9 @@ export function activityLines(name: string, activity: Activity, nowMs: number = 
   const { amount, currency, prices } = usage.cost;
   lines.push(
     `So far: ${[...times, `${duration(usage.cpuSeconds)} of CPU`].join(', ')}.`,
-    `Cost:   ${amount.toFixed(amount >= 1 ? 2 : 4)} ${currency} ${paint(`(${prices})`, 'dim')}`,
+    amount === 0
+      ? `Cost: 0 ${currency}. ${paint(prices, 'dim')}`
+      : `Cost: ${amount.toFixed(amount >= 1 ? 2 : 4)} ${currency} ${paint(`(${prices})`, 'dim')}`,
   );
   return lines;
 }

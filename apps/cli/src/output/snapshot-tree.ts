@@ -22,7 +22,8 @@ export function treeLines(sandbox: SandboxView, snapshots: readonly Snapshot[], 
     }
   };
   draw(undefined, '');
-  const origin = sandbox.source === undefined ? '' : ` ${paint(`made from ${sandbox.source.snapshot}`, 'dim')}`;
+  const source = snapshots.find(({ id }) => id === sandbox.source?.snapshot)?.name ?? sandbox.source?.snapshot;
+  const origin = source === undefined ? '' : ` ${paint(`made from ${source}`, 'dim')}`;
   const first = `${paint(sandbox.name, 'bold')} ${paintStatus(sandbox.status)}${origin}`;
   if (rows.length === 0) return [first];
   return [first, ...tableLines(rows[0] ?? [], rows.slice(1))];

@@ -29,9 +29,10 @@ export function gcCommand(): Command {
         item.name,
         formatDuration(item.ageMs),
         item.bytes === undefined ? '' : formatBytes(item.bytes),
+        item.owner ?? '',
         item.reason,
       ]);
-      for (const line of tableLines(['KIND', 'NAME', 'AGE', 'SIZE', 'WHY'], rows)) printLine(line);
+      for (const line of tableLines(['KIND', 'NAME', 'AGE', 'SIZE', 'WHOSE', 'WHY'], rows)) printLine(line);
       printNote(
         options.dryRun === true
           ? `${items.length} found; "skerry gc" removes what nobody has owned for ${formatDuration(options.olderThan)}.`

@@ -28,9 +28,9 @@ async function open(skerry: Skerry, name: string, memory: boolean): Promise<Read
   try {
     return await skerry.sandboxes.export(name, { memory });
   } catch (error) {
-    if (!(error instanceof SkerryError) || error.code !== 'not_found') throw error;
+    if (!(error instanceof SkerryError) || error.reason !== 'sandbox_not_found') throw error;
     return skerry.snapshots.export(name, { memory }).catch((other: unknown) => {
-      if (!(other instanceof SkerryError) || other.code !== 'not_found') throw other;
+      if (!(other instanceof SkerryError) || other.reason !== 'snapshot_not_found') throw other;
       throw new SkerryError({
         code: 'not_found',
         reason: 'nothing_to_export',

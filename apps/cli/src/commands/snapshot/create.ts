@@ -33,6 +33,10 @@ export function createSnapshotCommand(): Command {
         return;
       }
       printLine(snapshot.name ?? snapshot.id);
+      if (snapshot.status !== 'ready') {
+        printNote(`It is still ${snapshot.status}; see "skerry snapshot ls ${name}".`);
+        return;
+      }
       const { kind, memoryBytes, exclusiveBytes, stallMs } = snapshot;
       const holds = kind === 'memory' ? `memory (${formatBytes(memoryBytes)}) and files` : 'files';
       const stall = stallMs === undefined ? '' : `; work stood still for ${formatDuration(stallMs)}`;
