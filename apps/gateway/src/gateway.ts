@@ -70,7 +70,11 @@ export async function startGateway(
       const closed = once(server, 'close');
       server.close();
       server.closeIdleConnections();
-      const timer = setTimeout(() => server.closeAllConnections(), graceMs);
+      const timer = setTimeout(() => {
+        // Upgraded connections are not the server's any more.
+        upstreams.cutAll();
+        server.closeAllConnections();
+      }, graceMs);
       ending.abort();
       await following;
       await closed;

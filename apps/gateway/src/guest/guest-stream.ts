@@ -20,6 +20,8 @@ export class GuestStream extends Transform {
   /** What has come of a frame that is not whole yet. */
   #part: Buffer[] = [];
   #partBytes = 0;
+  /** Whether the client has the beginning of a frame that is not whole yet. */
+  #begun = false;
   /** The frame that ends the stream. */
   #end: Buffer[] | undefined;
   #endMessage: string | undefined;
@@ -37,8 +39,11 @@ export class GuestStream extends Transform {
   }
 
   override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
-    if (this.#end !== undefined) this.#end.push(chunk);
-    else this.#take(chunk);
+    if (this.#end === undefined) this.#take(chunk);
+    else {
+      this.#scanner.scan(chunk);
+      this.#end.push(chunk);
+    }
     done();
   }
 
@@ -46,8 +51,7 @@ export class GuestStream extends Transform {
     const end = this.#end !== undefined && this.#scanner.atBoundary ? Buffer.concat(this.#end) : undefined;
     if (end !== undefined && (this.#endMessage === undefined || !isCancelled(end, this.#framing))) this.push(end);
     // A frame whose beginning the client has got already leaves no place for a last word.
-    else if (this.#end !== undefined || this.#scanner.atBoundary || this.#partBytes > 0)
-      this.push(endFrame(this.#framing, this.#endMessage ?? lostMessage));
+    else if (!this.#begun) this.push(endFrame(this.#framing, this.#endMessage ?? lostMessage));
     else {
       done(new Error('The stream ended inside a frame'));
       return;
@@ -61,19 +65,25 @@ export class GuestStream extends Transform {
     if (this.#scanner.workBytes > workBefore) this.#onWork(this.#scanner.workBytes - workBefore);
     if (this.#scanner.ended) {
       const { endAt } = this.#scanner;
-      if (endAt > 0 || (endAt === 0 && this.#partBytes > 0)) this.#passPart();
+      // What came before belongs to the end itself unless it begins here.
+      if (endAt >= 0) this.#passPart();
       if (endAt > 0) this.push(chunk.subarray(0, endAt));
+      this.#begun = false;
       this.#end = [...this.#part, chunk.subarray(Math.max(0, endAt))];
       return;
     }
     if (wholeUntil > 0) {
       this.#passPart();
+      this.#begun = false;
       this.push(wholeUntil === chunk.length ? chunk : chunk.subarray(0, wholeUntil));
     }
     if (wholeUntil === chunk.length) return;
     this.#part.push(chunk.subarray(wholeUntil));
     this.#partBytes += chunk.length - wholeUntil;
-    if (this.#partBytes > mostHeldBytes) this.#passPart();
+    if (this.#begun || this.#partBytes > mostHeldBytes) {
+      this.#passPart();
+      this.#begun = true;
+    }
   }
 
   #passPart(): void {

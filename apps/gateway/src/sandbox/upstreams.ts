@@ -35,6 +35,11 @@ export class Upstreams {
     return upstream;
   }
 
+  /** Ends everything at once. */
+  cutAll(): void {
+    for (const upstream of this.#byBoot.values()) upstream.cut();
+  }
+
   /** Ends everything that goes to this boot: what it had sent is passed on. */
   end(bootId: BootId): void {
     const upstream = this.#byBoot.get(bootId);
