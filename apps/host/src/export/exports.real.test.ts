@@ -24,7 +24,7 @@ const makeTree = `set -e; umask 022
 echo plain > plain; chmod 0640 plain; chown 1000:60 plain; setfattr -n user.skerry -v value plain; setfacl -m u:7:r plain 2>/dev/null || true
 printf '#!/bin/sh\\n' > run; chmod 4755 run
 ln -s plain link; ln -s /nowhere/at/all dangling; ln -s /etc/passwd absolute; ln plain hard; mkfifo fifo
-truncate -s 1G sparse; printf end | dd of=sparse bs=1 seek=1000000000 conv=notrunc status=none
+truncate -s 80M sparse; printf end | dd of=sparse bs=1 seek=70000000 conv=notrunc status=none
 mkdir -p deep/er; chmod 1777 deep; echo old > deep/er/old; touch -d '2001-02-03 04:05:06.789123456 UTC' deep/er/old; chown 33:33 deep/er
 printf x > "$(printf 'new\\nline\\377')"; printf x > -dash; printf x > '--checkpoint-action=exec=sh'; printf x > ' '; mkdir empty
 long=$(printf 'a%.0s' $(seq 200)); mkdir -p $long/$long; echo deep > $long/$long/$long

@@ -6,11 +6,7 @@ const options =
 /** Device nodes and sockets mean nothing elsewhere; a sandbox cannot make the former. */
 const pack = `find . -xdev ! -type b ! -type c ! -type s -print0 | tar --create ${options} --sparse \
 --pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime --no-recursion --null --files-from=-`;
-/**
- * Names are taken as they are: nothing outside the tree can be written to in the jail, and tar's own care for links (it makes them last) takes time
- * that grows with the square of their number.
- */
-const unpack = `tar --extract ${options} --same-owner --preserve-permissions --absolute-names --file=-`;
+const unpack = `tar --extract ${options} --same-owner --preserve-permissions --file=-`;
 
 /** Begins to pack a tree that does not change; the tar is its standard output. `jail` is an empty directory to mount on. */
 export function packTree(tree: string, jail: string): Jailed {

@@ -1,6 +1,5 @@
 /** Exports as somebody who means harm would write them: all digests are right, and the signature is of a key of their own. */
-import { createHash } from 'node:crypto';
-import { generateKeyPairSync, sign } from 'node:crypto';
+import { createHash, generateKeyPairSync, sign } from 'node:crypto';
 import { zstdCompressSync } from 'node:zlib';
 import { formatEnd, formatMember, mostMemberBytes } from '../export/members.ts';
 
@@ -83,8 +82,8 @@ info = tarfile.TarInfo('x'); info.pax_headers = {'SCHILY.xattr.trusted.overlay.o
 info = tarfile.TarInfo('huge'); body = b'1\\n9223372036854775000\\n0\\n'.ljust(512, b'\\0'); info.size = 512
 info.pax_headers = {'GNU.sparse.major': '1', 'GNU.sparse.minor': '0', 'GNU.sparse.name': 'huge', 'GNU.sparse.realsize': '9223372036854775000'}
 tar.addfile(info, io.BytesIO(body))`,
-    'a hundred thousand links': `
-for n in range(100000): add('l%d' % n, tarfile.SYMTYPE, link='/x' * 40)`,
+    'twenty thousand links': `
+for n in range(20000): add('l%d' % n, tarfile.SYMTYPE, link='/x' * 40)`,
     'very deep directories': `
 path = ''
 for n in range(1500): path += 'd/'; add(path, tarfile.DIRTYPE, mode=0o755)`,
