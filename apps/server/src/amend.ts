@@ -1,6 +1,7 @@
 import { Problem, type SandboxId } from '@skerry/model';
 import type { EventType } from '@skerry/protocol';
 import type { SandboxPatch, SandboxRecord, StoreNouns } from '@skerry/store';
+import type { Undone } from './changes.ts';
 import type { Core } from './core.ts';
 
 /** A change of a sandbox with the event that tells of it; both are written together. */
@@ -13,7 +14,7 @@ export interface Amendment {
     readonly data?: Readonly<Record<string, unknown>>;
   };
   /** Why what was asked of the sandbox is not done, for those who wait for it. */
-  readonly failure?: Problem;
+  readonly failure?: { readonly undone: Undone; readonly problem: Problem };
 }
 
 const mostTries = 20;
@@ -40,7 +41,7 @@ export async function amend(
           await nouns.events.append({ projectId: next.projectId, sandboxId: id, atMs: Date.now(), ...amendment.event });
         return [next, true, amendment.failure] as const;
       });
-      if (failure !== undefined) core.changes.fail(id, failure, record.version);
+      if (failure !== undefined) core.changes.fail(id, failure.undone, failure.problem, record.version);
       if (changed) core.changes.publish(record);
       return record;
     } catch (error) {

@@ -3,6 +3,9 @@ import type { SandboxRecord, SnapshotRecord } from '@skerry/store';
 
 type Listener<T> = (told: T) => void;
 
+/** What was asked and is not done. */
+export type Undone = 'pause' | 'rollback' | 'snapshot' | 'fork';
+
 interface ToldFailure {
   readonly problem: Problem;
   /** Version of the record that the failure was written in. */
@@ -17,7 +20,7 @@ export class Changes {
   readonly #ofOne = new Listeners<SandboxId, SandboxRecord>();
   readonly #ofSnapshot = new Listeners<SnapshotId, SnapshotRecord>();
   readonly #failed = new Listeners<SandboxId | SnapshotId, Problem>();
-  readonly #failures = new Map<SandboxId | SnapshotId, ToldFailure>();
+  readonly #failures = new Map<string, ToldFailure>();
   readonly #ofAll = new Set<Listener<SandboxRecord>>();
 
   publish(record: SandboxRecord): void {
@@ -33,9 +36,10 @@ export class Changes {
    * Keeps, for those who wait, why something that was asked of a sandbox or of a snapshot was not done: what is stored says nothing of it. To be
    * called before the change of that version is published.
    */
-  fail(id: SandboxId | SnapshotId, problem: Problem, version: number): void {
-    this.#failures.delete(id);
-    this.#failures.set(id, { problem, version });
+  fail(id: SandboxId | SnapshotId, undone: Undone, problem: Problem, version: number): void {
+    const key = `${id}:${undone}`;
+    this.#failures.delete(key);
+    this.#failures.set(key, { problem, version });
     const [oldest] = this.#failures.keys();
     if (this.#failures.size > keptFailures && oldest !== undefined) this.#failures.delete(oldest);
     this.#failed.tell(id, problem);
@@ -47,8 +51,8 @@ export class Changes {
   }
 
   /** Why what was asked by the write of a version was not done; `undefined` when nothing is known of that. */
-  failureSince(id: SandboxId | SnapshotId, version: number): Problem | undefined {
-    const failure = this.#failures.get(id);
+  failureSince(id: SandboxId | SnapshotId, undone: Undone, version: number): Problem | undefined {
+    const failure = this.#failures.get(`${id}:${undone}`);
     return failure !== undefined && failure.version > version ? failure.problem : undefined;
   }
 

@@ -111,7 +111,7 @@ async function failRollback(
             message: `Sandbox "${current.name}" was not rolled back and is as it was: ${problem.message}`,
             data: { snapshotId },
           },
-          failure: problem,
+          failure: { undone: 'rollback', problem },
         }
       : undefined,
   );

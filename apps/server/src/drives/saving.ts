@@ -11,9 +11,12 @@ import { ownerOfSnapshot } from './owner.ts';
 /** A pause at the end of a timeout that failed is tried again after so long. */
 const retryTimeoutMs = 60_000;
 
-/** running → saving: records the pause point before it is asked for. */
-export async function beginSaving(core: Core, record: SandboxRecord): Promise<boolean> {
+/** running → saving: has clients' streams end in order, and records the pause point before it is asked for. */
+export async function beginSaving(core: Core, record: SandboxRecord, signal: AbortSignal): Promise<boolean> {
   const snapshotId = newId('snapshot');
+  // A gateway that does not answer does not keep a sandbox from its pause: the guest ends what is left.
+  if (record.bootId !== null && !record.frozen) await core.drains.drain(record.id, record.bootId, true, signal);
+  signal.throwIfAborted();
   await amend(core, record.id, async (current, nouns) => {
     if (current.observed !== 'running' || current.version !== record.version) return undefined;
     await nouns.snapshots.insert(newSnapshotRecord(current, { id: snapshotId, kind: 'memory', origin: 'pause' }));
@@ -92,7 +95,7 @@ async function failPause(core: Core, record: SandboxRecord, problem: Problem): P
         reason: problem.reason,
         message: `Sandbox "${current.name}" could not be paused and goes on: ${problem.message}`,
       },
-      failure: problem,
+      failure: { undone: 'pause', problem },
     };
   });
   faultPoint('pause.failed');

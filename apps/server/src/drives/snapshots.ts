@@ -150,10 +150,10 @@ export async function failSnapshot(
       },
     };
   });
-  core.changes.fail(snapshot.id, problem, snapshot.version + 1);
+  core.changes.fail(snapshot.id, 'snapshot', problem, snapshot.version + 1);
   core.changes.publishSnapshot({ ...snapshot, status: 'deleting' });
   for (const fork of forks) {
-    core.changes.fail(fork.id, problem, fork.version);
+    core.changes.fail(fork.id, 'fork', problem, fork.version);
     core.changes.publish(fork);
     void core.drives.wake(fork.id, true);
   }

@@ -35,7 +35,7 @@ export async function step(core: Core, id: SandboxId, signal: AbortSignal): Prom
       if (await checkBoot(core, record, signal)) return true;
       if (await makeSnapshot(core, record, target, signal)) return true;
       if (await changeDisk(core, record, signal)) return true;
-      if (target === 'paused' && pausesMemory(record)) return beginSaving(core, record);
+      if (target === 'paused' && pausesMemory(record)) return beginSaving(core, record, signal);
       if (target !== 'running') return beginHalt(core, record);
       return updateOwner(core, record, signal);
     case 'saving':

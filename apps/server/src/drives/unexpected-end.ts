@@ -82,6 +82,6 @@ function pauseLost(current: SandboxRecord): Amendment {
   return {
     patch: unwantPause(current),
     event: { type: 'sandbox.pause_failed', reason: problem.reason, message: problem.message },
-    failure: problem,
+    failure: { undone: 'pause', problem },
   };
 }

@@ -1,9 +1,13 @@
 import { Problem } from '@skerry/model';
 import { type SandboxRecord, type StoredFailure, statusOf } from '@skerry/store';
+import type { Undone } from '../../changes.ts';
 import type { Core } from '../../core.ts';
 
 /** What a caller waits for. `rolled_back`: that it runs after its rollback. */
 export type Goal = 'running' | 'paused' | 'stopped' | 'deleted' | 'rolled_back';
+
+/** What it is called when a goal is given up. */
+const undoneBy: Partial<Record<Goal, Undone>> = { paused: 'pause', rolled_back: 'rollback', running: 'fork' };
 
 /** A sandbox after a wait, and whether it is what was waited for. */
 export interface Waited {
@@ -31,8 +35,9 @@ export async function waitFor(
     // What was written between the caller's read and the subscription.
     record = (await core.store.sandboxes.find(start.id)) ?? record;
     for (;;) {
-      const failure = core.changes.failureSince(start.id, start.version);
-      if (failure !== undefined && goal !== 'deleted') throw failure;
+      const undone = undoneBy[goal];
+      const failure = undone === undefined ? undefined : core.changes.failureSince(start.id, undone, start.version);
+      if (failure !== undefined) throw failure;
       if (isReached(record, goal)) return { record, reached: true };
       const leftMs = deadline - Date.now();
       if (leftMs <= 0 || ended.aborted) return { record, reached: false };

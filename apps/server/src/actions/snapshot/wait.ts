@@ -23,7 +23,7 @@ export async function waitForSnapshot(
     for (;;) {
       if (record === undefined || record.status === 'deleting')
         throw (
-          core.changes.failureSince(start.id, start.version) ??
+          core.changes.failureSince(start.id, 'snapshot', start.version) ??
           new Problem('not_found', `Snapshot "${nameOf(start)}" was deleted meanwhile`, {
             reason: 'snapshot_not_found',
           })
