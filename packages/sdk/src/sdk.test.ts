@@ -174,6 +174,21 @@ test('a stream that breaks says which sandbox was lost, and an abort is an abort
   );
 });
 
+test('letting go of a process ends the waiting for its output at once', async () => {
+  await withServer(
+    guest((_, response) => void response.write(frame({ start: { pid: 7 } }))),
+    async (skerry) => {
+      const { process } = await skerry.sandboxes.get('one');
+      const running = await process.start({ command: ['x'] });
+      const ended = running.wait();
+      await running[Symbol.asyncDispose]();
+      await assert.rejects(ended, { code: 'cancelled' });
+      const unread = await process.start({ command: ['x'] });
+      await unread[Symbol.asyncDispose]();
+    },
+  );
+});
+
 test('a sandbox that does not run is told with how to start it', async () => {
   await withServer(
     guest((_, response) => json(response, 502, { sandboxId: 'sb1', message: 'The sandbox was not found', code: 502 })),

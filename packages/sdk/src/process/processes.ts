@@ -39,11 +39,10 @@ export class Processes {
       ...(options.terminal === undefined ? {} : { pty: { size: options.terminal } }),
       ...(options.tag === undefined ? {} : { tag: options.tag }),
     };
-    return RunningProcess.attach(
-      this.#guest,
-      this.#guest.stream<ProcessStreamMessage>(processPaths.start, message, options),
-      { user: options.user, terminal: options.terminal },
-    );
+    const { user, terminal } = options;
+    const { left, call } = leavable(options);
+    const events = this.#guest.stream<ProcessStreamMessage>(processPaths.start, message, call);
+    return RunningProcess.attach(this.#guest, events, { user, terminal, left });
   }
 
   /** Runs a process to its end, over pauses of the sandbox too, and gives back its output as text. */
@@ -65,13 +64,12 @@ export class Processes {
   }
 
   /** Attaches to a process that runs, or has ended within the last 30 s. Its terminal, when it has one, takes the size that is given. */
-  async connect(pid: number, call: GuestCall & { readonly terminal?: TerminalSize } = {}): Promise<RunningProcess> {
-    const running = await RunningProcess.attach(
-      this.#guest,
-      this.#guest.stream<ProcessStreamMessage>(processPaths.connect, { process: { pid } }, call),
-      { user: call.user, terminal: call.terminal },
-    );
-    if (call.terminal !== undefined) await running.resize(call.terminal);
+  async connect(pid: number, options: GuestCall & { readonly terminal?: TerminalSize } = {}): Promise<RunningProcess> {
+    const { user, terminal } = options;
+    const { left, call } = leavable(options);
+    const events = this.#guest.stream<ProcessStreamMessage>(processPaths.connect, { process: { pid } }, call);
+    const running = await RunningProcess.attach(this.#guest, events, { user, terminal, left });
+    if (terminal !== undefined) await running.resize(terminal);
     return running;
   }
 
@@ -83,4 +81,11 @@ export class Processes {
   async signal(pid: number, number: number, call: GuestCall = {}): Promise<void> {
     await this.#guest.unary(processPaths.sendSignal, { process: { pid }, signal: number }, call);
   }
+}
+
+/** A call that can be cut from inside too. */
+function leavable(options: GuestCall): { readonly left: AbortController; readonly call: GuestCall } {
+  const left = new AbortController();
+  const signal = options.signal === undefined ? left.signal : AbortSignal.any([options.signal, left.signal]);
+  return { left, call: { user: options.user, timeoutMs: options.timeoutMs, signal } };
 }

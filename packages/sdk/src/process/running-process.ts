@@ -38,12 +38,15 @@ export class RunningProcess implements AsyncDisposable {
   #exit: ProcessExit | undefined;
   #follow: FollowOptions = {};
   #again: Promise<void> | undefined;
+  #reading = false;
+  readonly #left: AbortController;
 
   private constructor(guest: GuestClient, events: Events, options: AttachedAs, pid: number, droppedBytes: number) {
     this.#guest = guest;
     this.#events = events;
     this.#user = options.user;
     this.#size = options.terminal;
+    this.#left = options.left;
     this.pid = pid;
     this.droppedBytes = droppedBytes;
   }
@@ -65,7 +68,9 @@ export class RunningProcess implements AsyncDisposable {
     for (;;) {
       try {
         for (;;) {
+          this.#reading = true;
           const next = await this.#events.next();
+          this.#reading = false;
           if (next.done === true) return;
           const { data, end } = next.value.event;
           if (end !== undefined) this.#exit = readExit(end);
@@ -126,9 +131,14 @@ export class RunningProcess implements AsyncDisposable {
     await this.#guest.unary(processPaths.sendSignal, message, { user: this.#user });
   }
 
-  /** Lets go of it: the process goes on, and its output is kept for the next client as far as there is room. */
+  /**
+   * Lets go of it: the process goes on, and its output is kept for the next client as far as there is room. Who waits for its output gets
+   * `cancelled`.
+   */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#events.return(undefined);
+    // A generator that is waited for cannot be ended from outside: its connection is cut.
+    if (this.#reading || this.#again !== undefined) this.#left.abort();
+    else await this.#events.return(undefined);
   }
 
   /** Attaches again once the sandbox runs with this process in its memory. Throws `error` when it was not paused. */
@@ -136,7 +146,8 @@ export class RunningProcess implements AsyncDisposable {
     const beganMs = performance.now();
     for (let failure = error; ; ) {
       await this.#runningAgain(failure);
-      const { signal, onPause } = this.#follow;
+      const { onPause } = this.#follow;
+      const signal = this.#signal;
       const call = { user: this.#user, signal, wake: false };
       const events = this.#guest.stream<ProcessStreamMessage>(
         processPaths.connect,
@@ -176,15 +187,21 @@ export class RunningProcess implements AsyncDisposable {
   /** Waits for the sandbox, once for all who need it. Throws `failure` when that has nothing to do with a pause. */
   async #runningAgain(failure: unknown): Promise<void> {
     if (!mayBePause(failure)) throw failure;
-    const { onPause = 'wait', signal } = this.#follow;
+    const { onPause = 'wait' } = this.#follow;
     const told = (status: string): void => {
       if (onPause === 'throw') throw sandboxPaused(this.#guest, this.pid, failure);
       if (onPause !== 'wait') onPause({ state: 'waiting', sandbox: this.#guest.view.name, status });
     };
-    this.#again ??= untilRunningAgain(this.#guest, failure, told, signal).finally(() => {
+    this.#again ??= untilRunningAgain(this.#guest, failure, told, this.#signal).finally(() => {
       this.#again = undefined;
     });
     await this.#again;
+  }
+
+  /** Ends the waiting: asked for by who reads, or by letting go. */
+  get #signal(): AbortSignal {
+    const { signal } = this.#follow;
+    return signal === undefined ? this.#left.signal : AbortSignal.any([signal, this.#left.signal]);
   }
 
   async #sendSize(size: TerminalSize): Promise<void> {
@@ -197,6 +214,8 @@ export class RunningProcess implements AsyncDisposable {
 export interface AttachedAs {
   readonly user?: string | undefined;
   readonly terminal?: TerminalSize | undefined;
+  /** Cuts its stream of events. */
+  readonly left: AbortController;
 }
 
 async function readStart(events: Events): Promise<{ readonly pid: number; readonly droppedBytes: number }> {
