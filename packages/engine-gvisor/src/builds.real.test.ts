@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdir, readlink, stat } from 'node:fs/promises';
+import { mkdir, readdir, readlink, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -139,7 +139,15 @@ test('Builds.keep() keeps a build once, whole, and open to others; Builds.retain
   assert.deepEqual(await readdir(directory), ['one']);
   await assert.rejects(builds.keep('../one', harness.options.runscPath));
   assert.equal(await builds.has('../kept/one'), false);
+  await mkdir(join(directory, '.new-half'));
   await builds.keep('two', harness.options.runscPath);
-  await builds.hold('two', async () => builds.retain(new Set()));
+  await builds.hold('two', async () => builds.retain(async () => new Set()));
   assert.deepEqual(await readdir(directory), ['two']);
+  await builds.keep('three', harness.options.runscPath);
+  await builds.retain(async () => {
+    // A restore that comes and goes while it is found out who needs what.
+    await builds.hold('three', async () => undefined);
+    return new Set();
+  });
+  assert.deepEqual(await readdir(directory), ['three']);
 });

@@ -16,6 +16,8 @@ export class Builds {
   readonly #directory: string;
   /** Builds that a call works with now, and how many calls do: these stay, whatever `retain` is told. */
   readonly #inUse = new Map<string, number>();
+  /** For each `retain` under way, what was worked with since it began. */
+  readonly #touched = new Set<Set<string>>();
 
   constructor(directory: string) {
     this.#directory = directory;
@@ -61,6 +63,7 @@ export class Builds {
   /** Runs `work` while a build stays, whatever `retain` is told. */
   async hold<T>(build: string, work: () => Promise<T>): Promise<T> {
     this.#inUse.set(build, (this.#inUse.get(build) ?? 0) + 1);
+    for (const touched of this.#touched) touched.add(build);
     try {
       return await work();
     } finally {
@@ -70,12 +73,19 @@ export class Builds {
     }
   }
 
-  /** Removes every other build, and copies that a kill left unfinished. */
-  async retain(wanted: ReadonlySet<string>): Promise<void> {
-    for (const name of await readdir(this.#directory).catch(() => [])) {
-      if (wanted.has(name) || this.#inUse.has(name)) continue;
-      if (!name.startsWith(unfinished) && !stampPattern.test(name)) continue;
-      await rm(join(this.#directory, name), { recursive: true, force: true });
+  /** Removes every build but those that `findWanted` names or that are worked with meanwhile, and copies that a kill left unfinished. */
+  async retain(findWanted: () => Promise<ReadonlySet<string>>): Promise<void> {
+    const touched = new Set(this.#inUse.keys());
+    this.#touched.add(touched);
+    try {
+      const wanted = await findWanted();
+      for (const name of await readdir(this.#directory).catch(() => [])) {
+        if (wanted.has(name) || touched.has(name)) continue;
+        if (!name.startsWith(unfinished) && !stampPattern.test(name)) continue;
+        await rm(join(this.#directory, name), { recursive: true, force: true });
+      }
+    } finally {
+      this.#touched.delete(touched);
     }
   }
 }

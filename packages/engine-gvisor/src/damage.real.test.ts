@@ -5,6 +5,7 @@ import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { makeBtrfsPlace } from './testing/btrfs-place.ts';
 import { makeHarness, removeTools } from './testing/harness.ts';
+import { logged } from './testing/logged.ts';
 
 after(removeTools);
 
@@ -43,7 +44,7 @@ test('restore() notices a wrong bit of the pages by the checksums of btrfs, befo
   const { engine } = harness;
   const boot = await harness.scripted('hold 30', { memoryMiB: 512 });
   await engine.start(boot);
-  for (; !(await readFile(boot.logPath, 'utf8')).includes('held'); await sleep(20));
+  await logged(boot.logPath, 'held');
   await engine.suspend(boot.bootId);
   const image = join(place.directory, 'memory');
   await cp(await harness.emptyDirectory(), image, { recursive: true });

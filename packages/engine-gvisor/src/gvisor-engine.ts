@@ -115,9 +115,9 @@ class GvisorEngine implements Engine {
     const abort = new AbortController();
     this.#starts.set(bootId, abort);
     try {
-      const { build, path, deadlineMs } =
-        image === undefined ? await this.#ownBuild() : await this.#buildOf(image, spec);
+      const build = image === undefined ? this.#options.runscVersion : image.format.build;
       await this.#builds.hold(build, async () => {
+        const { path, deadlineMs } = image === undefined ? await this.#ownBuild() : await this.#buildOf(image, spec);
         // What a start that was killed half-way left would be taken over by runsc as it is: a group without limits.
         if (before !== undefined || (await this.#cgroups.exists(bootId))) await this.#sweep(bootId);
         await mkdir(this.#stateDir, { recursive: true, mode: 0o711 });
@@ -163,7 +163,7 @@ class GvisorEngine implements Engine {
   async #ownBuild(): Promise<BuildToRun> {
     const { runscPath, runscVersion } = this.#options;
     const path = await this.#builds.keep(runscVersion, runscPath);
-    return { build: runscVersion, path, deadlineMs: deadlines.start };
+    return { path, deadlineMs: deadlines.start };
   }
 
   /** The build that wrote an image, once it is known that it can bring it back. */
@@ -181,7 +181,7 @@ class GvisorEngine implements Engine {
         hint: 'Give the sandbox as much memory as it had when it was saved.',
       });
     const path = this.#builds.pathOf(format.build);
-    return { build: format.build, path, deadlineMs: transferDeadlineMs(bytes) };
+    return { path, deadlineMs: transferDeadlineMs(bytes) };
   }
 
   async adopt(bootId: BootId): Promise<boolean> {
@@ -246,13 +246,11 @@ class GvisorEngine implements Engine {
   }
 
   async freeze(bootId: BootId): Promise<void> {
-    await this.#requireRunning(bootId);
-    await this.#cgroups.setFrozen(bootId, true, deadlines.freeze);
+    await this.#whileRunning(bootId, async () => this.#cgroups.setFrozen(bootId, true, deadlines.freeze));
   }
 
   async thaw(bootId: BootId): Promise<void> {
-    await this.#requireRunning(bootId);
-    await this.#cgroups.setFrozen(bootId, false, deadlines.freeze);
+    await this.#whileRunning(bootId, async () => this.#cgroups.setFrozen(bootId, false, deadlines.freeze));
   }
 
   async suspend(bootId: BootId): Promise<void> {
@@ -285,14 +283,16 @@ class GvisorEngine implements Engine {
   }
 
   async retainBuilds(formats: readonly EngineMemoryFormat[]): Promise<void> {
-    const wanted = new Set([this.#options.runscVersion]);
-    for (const format of formats) if (format.engine === engineName) wanted.add(format.build);
-    for (const bootId of await this.list()) {
-      const state = await readSandboxState(this.#stateDir, bootId);
-      const build = state === undefined ? undefined : await readBuild(state.bundle);
-      if (build !== undefined) wanted.add(build);
-    }
-    await this.#builds.retain(wanted);
+    await this.#builds.retain(async () => {
+      const wanted = new Set([this.#options.runscVersion]);
+      for (const format of formats) if (format.engine === engineName) wanted.add(format.build);
+      for (const bootId of await this.list()) {
+        const state = await readSandboxState(this.#stateDir, bootId);
+        const build = state === undefined ? undefined : await readBuild(state.bundle);
+        if (build !== undefined) wanted.add(build);
+      }
+      return wanted;
+    });
   }
 
   async clear(): Promise<void> {
@@ -353,7 +353,6 @@ interface MemoryImage {
 }
 
 interface BuildToRun {
-  readonly build: string;
   readonly path: string;
   readonly deadlineMs: number;
 }

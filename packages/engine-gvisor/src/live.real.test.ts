@@ -7,6 +7,7 @@ import type { EngineBootSpec } from '@skerry/engine';
 import { runCommand } from '@skerry/kit';
 import { type BtrfsPlace, makeBtrfsPlace, makePythonRoot } from './testing/btrfs-place.ts';
 import { baseArchive, type GvisorHarness, makeHarness, removeTools } from './testing/harness.ts';
+import { logged } from './testing/logged.ts';
 
 after(removeTools);
 
@@ -134,7 +135,7 @@ test('restore() leaves the root as it was, with an empty /tmp', async () => {
   const { engine } = harness;
   const boot = await harness.scripted('empty-tmp');
   await engine.start(boot);
-  for (; !(await readFile(boot.logPath, 'utf8')).includes('emptied'); await sleep(20));
+  await logged(boot.logPath, 'emptied');
   await engine.suspend(boot.bootId);
   const image = await harness.emptyDirectory();
   const format = await engine.saveMemory(boot.bootId, image);
@@ -182,8 +183,7 @@ test('a greedy process of a restored boot ends alone', async () => {
   const next = await harness.copy(boot);
   await engine.remove(boot.bootId, boot.directory);
   await engine.restore(next, image, format);
-  const until = Date.now() + 15_000;
-  for (; !(await readFile(next.logPath, 'utf8')).includes('child signal: killed'); await sleep(50))
-    assert.ok(Date.now() < until && (await engine.inspect(next.bootId)) === 'running');
+  await logged(next.logPath, 'child signal: killed');
+  assert.equal(await engine.inspect(next.bootId), 'running');
   await engine.remove(next.bootId, next.directory);
 });
