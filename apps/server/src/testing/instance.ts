@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Backend } from '@skerry/backend';
 import { SimulatedBackend } from '@skerry/backend/simulated';
-import type { BootId } from '@skerry/model';
+import { type BootId, newId } from '@skerry/model';
 import type { Sandbox, Snapshot } from '@skerry/protocol';
 import { openStore, type Store } from '@skerry/store';
 import { pino } from 'pino';
@@ -136,6 +136,24 @@ export class TestInstance implements AsyncDisposable {
     const answer = await this.api('GET', `/v1/sandboxes/${sandbox}`);
     assert.equal(answer.status, 200, JSON.stringify(answer.body));
     return answer.body as unknown as Sandbox;
+  }
+
+  /** Headers of somebody who is admin of another project. */
+  async stranger(): Promise<Readonly<Record<string, string>>> {
+    const projectId = await this.store.projects.create('theirs', Date.now());
+    const key = `skerry_${randomBytes(20).toString('hex')}`;
+    await this.store.keys.insert({
+      id: newId('key'),
+      projectId,
+      name: 'theirs',
+      role: 'admin',
+      hash: hashKey(key),
+      hint: key.slice(0, 12),
+      createdAtMs: Date.now(),
+      expiresAtMs: null,
+      revokedAtMs: null,
+    });
+    return { authorization: `Bearer ${key}` };
   }
 
   /** Calls something of one sandbox; fails unless it is answered with 200 or 201. */

@@ -39,7 +39,7 @@ export async function forkSandbox(
           const kind = kindFor(current, saves, body.diskOnly === true ? 'disk' : undefined);
           const point = newSnapshotRecord(current, { id: newId('snapshot'), kind, origin: 'fork' });
           await nouns.snapshots.insert(point);
-          forks = names.map((name) => forkOf(current, point, name ?? nameFrom(current.name)));
+          forks = names.map((name, place) => forkOf(current, point, name ?? nameFrom(current.name), place));
           await insertAll(nouns, forks, current);
           await remember(nouns, point.id);
           return undefined;
@@ -73,8 +73,9 @@ function nameFrom(name: string): string {
   return `${name.slice(0, 56).replace(/-+$/, '')}-${randomLabel(6)}`;
 }
 
-function forkOf(parent: SandboxRecord, point: SnapshotRecord, name: string): SandboxRecord {
-  const nowMs = Date.now();
+/** `place`: in the order that they were asked for, which their times keep. */
+function forkOf(parent: SandboxRecord, point: SnapshotRecord, name: string, place: number): SandboxRecord {
+  const nowMs = Date.now() + place;
   return {
     ...parent,
     id: newId('sandbox'),
