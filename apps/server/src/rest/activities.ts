@@ -219,15 +219,14 @@ export class Activities {
         level,
         policy: record.rest,
         startedAtMs: runs ? startedAtMs : null,
-        traffic: this.gatewayInSight
-          ? {
-              ...open,
-              lastRequestAtMs: account.lastRequestAtMs,
-              lastBytesAtMs: account.lastBytesAtMs,
-              lastAttachedAtMs: account.lastAttachedAtMs,
-              lastStreamAtMs: account.lastStreamAtMs,
-            }
-          : null,
+        traffic: {
+          ...open,
+          lastRequestAtMs: account.lastRequestAtMs,
+          lastBytesAtMs: account.lastBytesAtMs,
+          lastAttachedAtMs: account.lastAttachedAtMs,
+          lastStreamAtMs: account.lastStreamAtMs,
+        },
+        seesTraffic: this.gatewayInSight,
         sample: this.#sampled(entry),
         lastCpuAtMs: account.lastCpuAtMs,
         lastNetworkAtMs: account.lastNetworkAtMs,

@@ -66,7 +66,7 @@ function whileItRuns(
   const { afterMs, action } = policy;
   if (afterMs === null) return { decision: { act: level === 'frozen' ? 'thaw' : 'nothing' }, rules: [] };
   const freezes = facts.canFreeze && level === 'awake';
-  const open = (traffic?.openRequests ?? 0) > 0;
+  const open = traffic.openRequests > 0;
   const blockedBy = blockOf(facts, working);
   const sinceMs = workAtMs ?? 0;
   const rest: NextRule = {
@@ -90,7 +90,7 @@ function whileItRuns(
 
 function blockOf(facts: RestFacts, working: boolean): NextRule['blockedBy'] {
   if (working) return 'work';
-  if (facts.traffic === null) return 'no_gateway';
+  if (!facts.seesTraffic) return 'no_gateway';
   // What is frozen cannot compute: its counters stand still whether or not they are read.
   if (facts.level === 'awake' && !seesCounters(facts)) return 'no_counters';
   return undefined;

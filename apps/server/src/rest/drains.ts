@@ -41,8 +41,8 @@ export class Drains {
     return () => void this.#gateways.delete(tell);
   }
 
-  /** Drains a boot. With `force`, open streams are ended in order first. */
-  async drain(sandboxId: SandboxId, bootId: BootId, force: boolean): Promise<DrainResult> {
+  /** Drains a boot. With `force`, open streams are ended in order first. The signal cancels it. */
+  async drain(sandboxId: SandboxId, bootId: BootId, force: boolean, signal?: AbortSignal): Promise<DrainResult> {
     const present = this.#open.get(bootId);
     if (present !== undefined && present.force === force) return present.result;
     present?.settle('cancelled');
@@ -51,6 +51,9 @@ export class Drains {
     const late = setTimeout(() => resolve('unanswered'), force ? answerMs.forced : answerMs.asked);
     const drain: OpenDrain = { settle: resolve, result: promise, force };
     this.#open.set(bootId, drain);
+    const abort = (): void => resolve('cancelled');
+    signal?.addEventListener('abort', abort);
+    if (signal?.aborted === true) abort();
     for (const tell of this.#gateways) tell({ sandboxId, bootId, force });
     try {
       const result = await promise;
@@ -58,6 +61,7 @@ export class Drains {
       return result;
     } finally {
       clearTimeout(late);
+      signal?.removeEventListener('abort', abort);
       if (this.#open.get(bootId) === drain) this.#open.delete(bootId);
     }
   }

@@ -53,8 +53,9 @@ export interface RestFacts {
   readonly policy: RestPolicy;
   /** Last start, resume or wake of the boot. */
   readonly startedAtMs: number | null;
-  /** `null` while no gateway is connected: what comes through the door is not known then. */
-  readonly traffic: TrafficFacts | null;
+  readonly traffic: TrafficFacts;
+  /** Whether a gateway is connected; what comes through the door is not known without. */
+  readonly seesTraffic: boolean;
   /** `null` before the first sample of this boot. */
   readonly sample: SampleFacts | null;
   readonly lastCpuAtMs: number | null;
@@ -78,9 +79,9 @@ export function freezeAfterMs(afterMs: number): number {
   return Math.min(mostFreezeAfterMs, afterMs / 2);
 }
 
-/** The window over which a rule of `afterMs` looks at counters, in `ms`. */
+/** The window over which a rule of `afterMs` looks at counters, in `ms`: short enough to be covered before it freezes. */
 export function windowOf(afterMs: number | null): number {
-  return Math.min(sampleWindowMs, Math.max(1000, afterMs ?? sampleWindowMs));
+  return Math.min(sampleWindowMs, Math.max(1000, afterMs === null ? sampleWindowMs : freezeAfterMs(afterMs) / 2));
 }
 
 /** Whether the counters say what the sandbox does now. */

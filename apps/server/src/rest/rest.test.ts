@@ -27,6 +27,7 @@ function facts(changed: Partial<RestFacts> = {}): RestFacts {
     policy,
     startedAtMs: now - 60 * minute,
     traffic: quiet,
+    seesTraffic: true,
     sample: still,
     lastCpuAtMs: null,
     lastNetworkAtMs: null,
@@ -91,8 +92,8 @@ const table: readonly [string, Partial<RestFacts>, RestDecision][] = [
   ['a hold that ended now', { holds: held(now) }, nothing],
   ['a hold that ended ten minutes ago', { lastHoldAtMs: now - 10 * minute }, pause],
   ['a hold on a frozen one', { holds: held(now + 1000), level: 'frozen' }, { act: 'thaw' }],
-  ['no gateway in sight', { traffic: null }, nothing],
-  ['no gateway in sight, frozen', { traffic: null, level: 'frozen' }, nothing],
+  ['no gateway in sight', { seesTraffic: false }, nothing],
+  ['no gateway in sight, frozen', { seesTraffic: false, level: 'frozen' }, nothing],
   ['no sample yet', { sample: null }, nothing],
   ['one sample only', { sample: { atMs: now } }, nothing],
   ['samples that are old', { sample: { ...still, atMs: now - minute } }, nothing],
@@ -159,7 +160,8 @@ const anyFacts: fc.Arbitrary<RestFacts> = fc.record({
     expireAfterMs: fc.option(fc.integer({ min: 1000, max: 20 * minute }), { nil: null }),
   }),
   startedAtMs: ago,
-  traffic: fc.oneof(anyTraffic, fc.constant(quiet), fc.constant(null)),
+  traffic: fc.oneof(anyTraffic, fc.constant(quiet)),
+  seesTraffic: fc.boolean(),
   sample: fc.option(
     fc.record({
       cpuShare: fc.double({ min: 0, max: 2, noNaN: true }),
@@ -195,7 +197,7 @@ test('considerRest() never rests or freezes what works, nor what it does not see
       if (given.holds.some(({ expiresAtMs }) => expiresAtMs > now)) assert.ok(working);
       if (decision.act === 'freeze' || decision.act === 'rest') {
         const { afterMs } = given.policy;
-        assert.ok(given.traffic !== null && afterMs !== null);
+        assert.ok(given.seesTraffic && afterMs !== null);
         assert.ok(
           signals.every(({ lastAtMs }) => lastAtMs === null || now - lastAtMs >= Math.min(minute, afterMs / 2)),
         );
@@ -213,7 +215,7 @@ test('considerRest() rests everything in the end, once nothing works in it and i
       const { decision } = considerRest({
         ...given,
         nowMs: later,
-        traffic: given.traffic ?? quiet,
+        seesTraffic: true,
         sample: { cpuShare: 0.001, networkRate: 3, atMs: later },
       });
       assert.equal(decision.act, 'rest');

@@ -19,9 +19,9 @@ export interface SignalReading {
   readonly detail: string;
 }
 
-/** Reads every signal. What is active was last seen now. */
+/** Reads every signal. What goes on was last seen now; a request is seen when it comes. */
 export function readSignals(facts: RestFacts): readonly SignalReading[] {
-  const readings = [requests(facts), attached(facts), streams(facts), cpu(facts), network(facts), hold(facts)];
+  const readings = [attached(facts), streams(facts), cpu(facts), network(facts), hold(facts)];
   const { startedAtMs, nowMs } = facts;
   const start: SignalReading = {
     signal: 'start',
@@ -29,7 +29,11 @@ export function readSignals(facts: RestFacts): readonly SignalReading[] {
     lastAtMs: startedAtMs,
     detail: startedAtMs === null ? 'It does not run' : `It was started or woken ${ago(nowMs, startedAtMs)}`,
   };
-  return [...readings, start].map((reading) => (reading.active ? { ...reading, lastAtMs: nowMs } : reading));
+  return [
+    requests(facts),
+    ...readings.map((reading) => (reading.active ? { ...reading, lastAtMs: nowMs } : reading)),
+    start,
+  ];
 }
 
 /** When something last worked in it; `null` when nothing ever did. */
@@ -40,7 +44,7 @@ export function lastWorkAtMs(readings: readonly SignalReading[]): number | null 
 
 function requests({ traffic, policy, nowMs }: RestFacts): SignalReading {
   const signal = 'requests';
-  const at = traffic?.lastRequestAtMs ?? null;
+  const at = traffic.lastRequestAtMs;
   if (at === null) return { signal, active: false, lastAtMs: null, detail: 'No request has come to it' };
   // A request is an instant: what it started is seen by the other signals. It counts as work of now for as long as counters do.
   const active = nowMs - at < windowOf(policy.afterMs);
@@ -50,9 +54,9 @@ function requests({ traffic, policy, nowMs }: RestFacts): SignalReading {
 function attached(facts: RestFacts): SignalReading {
   const signal = 'attached';
   const { traffic } = facts;
-  const count = traffic?.attached ?? 0;
-  const last = traffic?.lastAttachedAtMs ?? null;
-  if (traffic === null || count === 0)
+  const count = traffic.attached;
+  const last = traffic.lastAttachedAtMs;
+  if (count === 0)
     return { signal, active: false, lastAtMs: last, detail: 'No client is attached to a command or terminal' };
   const what = count === 1 ? 'A client is attached' : `${count} clients are attached`;
   return { signal, ...openUntilCap(facts, traffic, last, `${what} to commands or terminals`) };
@@ -61,10 +65,9 @@ function attached(facts: RestFacts): SignalReading {
 function streams(facts: RestFacts): SignalReading {
   const signal = 'streams';
   const { traffic } = facts;
-  const count = traffic === null ? 0 : Math.max(0, traffic.openRequests - traffic.attached);
-  const last = traffic?.lastStreamAtMs ?? null;
-  if (traffic === null || count === 0)
-    return { signal, active: false, lastAtMs: last, detail: 'No other request is open' };
+  const count = Math.max(0, traffic.openRequests - traffic.attached);
+  const last = traffic.lastStreamAtMs;
+  if (count === 0) return { signal, active: false, lastAtMs: last, detail: 'No other request is open' };
   return {
     signal,
     ...openUntilCap(facts, traffic, last, count === 1 ? 'A request is open' : `${count} requests are open`),
