@@ -17,8 +17,6 @@ export class Inflow {
   constructor(incoming: IncomingMessage, to: Writable) {
     this.#incoming = incoming;
     this.#to = to;
-    // Node throws away what it has read for a slow reader when the connection breaks.
-    incoming.once('aborted', () => this.passRest());
     incoming.pipe(to);
   }
 
@@ -37,7 +35,7 @@ export class Inflow {
     incoming.resume();
   }
 
-  /** Passes on what was read already; nothing more comes after it. */
+  /** Passes on what was read already and waits for the reader, also of a connection that has broken; nothing more comes after it. */
   passRest(): void {
     const incoming = this.#incoming;
     incoming.unpipe();

@@ -112,8 +112,12 @@ export function relay(exchange: Relay): RelayControl {
       if (exchange.onBody !== undefined) request.on('data', exchange.onBody);
       request.pipe(attempt);
     };
+    // Known at once of a kept connection, so that head and body leave together.
+    const { reusedSocket } = attempt;
+    if (reusedSocket) connected();
     attempt.once('socket', (socket) => {
       exchange.onSocket?.(socket);
+      if (reusedSocket) return;
       if (!socket.connecting) {
         connected();
         return;
@@ -134,7 +138,7 @@ export function relay(exchange: Relay): RelayControl {
       // The other side may reset what it did not read of the request: its answer tells itself whether it is whole.
       if (passage !== undefined && bodied && !request.complete) return;
       // A kept connection may have been closed by the other side just before its use: then nothing has been done yet.
-      if (mayRetry && attempt.reusedSocket && passage === undefined) send(false);
+      if (mayRetry && reusedSocket && passage === undefined) send(false);
       else fail(sent ? 'lost' : 'refused', error);
     });
     attempt.once('continue', () => {

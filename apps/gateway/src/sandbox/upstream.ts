@@ -58,7 +58,7 @@ export class Upstream {
     if (visit.kind !== 'probe') {
       this.#open -= 1;
       if (visit.kind === 'attached') this.#attached -= 1;
-      if (visit.hasMoved()) this.#lastBytesAtMs = Date.now();
+      if (visit.mayHaveMoved()) this.#lastBytesAtMs = Date.now();
       this.#listener.changed(this);
     }
     if (this.visits.size > 0) return;

@@ -25,7 +25,9 @@ export class Visit {
   #seen = -1;
   #holders = 1;
   #ending: EndReason | undefined;
-  readonly #visitors = new Set<Visitor>();
+  #finished = false;
+  // Nearly always one.
+  readonly #visitors: Visitor[] = [];
 
   constructor(upstream: Upstream, kind: VisitKind) {
     this.upstream = upstream;
@@ -39,21 +41,22 @@ export class Visit {
 
   /** Who is asked to end. The visit ends when each that was added has called the function it got, and `finish` was called. */
   add(visitor: Visitor): () => void {
-    this.#visitors.add(visitor);
+    this.#visitors.push(visitor);
     this.#holders += 1;
     let left = false;
     if (this.#ending !== undefined) visitor.end(this.#ending);
     return () => {
       if (left) return;
       left = true;
-      this.#visitors.delete(visitor);
+      this.#visitors.splice(this.#visitors.indexOf(visitor), 1);
       this.#release();
     };
   }
 
   /** Nothing more will be added. */
   finish(): void {
-    this.finish = () => undefined;
+    if (this.#finished) return;
+    this.#finished = true;
     this.#release();
   }
 
@@ -64,6 +67,11 @@ export class Visit {
 
   cut(): void {
     for (const visitor of [...this.#visitors]) visitor.cut();
+  }
+
+  /** Whether anything may have moved since `hasMoved` was last called. */
+  mayHaveMoved(): boolean {
+    return this.#seen < 0 || this.hasMoved();
   }
 
   /** Whether bytes have moved since the last call. */
