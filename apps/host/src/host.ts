@@ -1,16 +1,18 @@
 /** Puts the parts of the host daemon together, in the order in which they need each other, and takes them apart. */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Engine, EngineDescription } from '@skerry/engine';
 import { createGvisorEngine } from '@skerry/engine-gvisor';
 import { errorFields, type Log } from '@skerry/kit';
-import type { HostId } from '@skerry/model';
+import type { DiskDiff, HostId } from '@skerry/model';
 import type { HostConfig } from '@skerry/protocol';
 import { type HostLimits, readHostLimits } from './boots/admission.ts';
 import { BootFeed } from './boots/boot-feed.ts';
 import { Boots } from './boots/boots.ts';
+import { compareDisks, type DiskState } from './diff/compare.ts';
 import { Disks } from './disks/disks.ts';
+import { Exports } from './export/exports.ts';
 import { Garbage } from './garbage/garbage.ts';
 import { guestPath as guestPathIn, hasGuest, installGuest, removeOldGuests } from './guest/guest-binaries.ts';
 import { ImageStore } from './images/image-store.ts';
@@ -45,6 +47,9 @@ export interface Host extends AsyncDisposable {
   readonly logs: GuestLogs;
   readonly space: DiskSpace;
   readonly garbage: Garbage;
+  readonly exports: Exports;
+  /** What is different between two states of disks, at most `limit` changes. */
+  compare(before: DiskState, after: DiskState, limit: number, signal?: AbortSignal): Promise<DiskDiff>;
 }
 
 /** What a test may put in the place of the real one. */
@@ -137,6 +142,18 @@ export async function startHost(config: HostConfig, log: Log, replacements: Host
   await removeOldGuests(layout.guests, new Set(neededGuests));
   await snapshots.retainBuilds();
   const snapshotMaker = new SnapshotMaker({ snapshots, boots, disks, space, log });
+  const exports = await Exports.open({
+    keysDirectory: join(dirname(config.storeImage), 'keys'),
+    mountPoint: storeDir,
+    runDir,
+    snapshots,
+    images,
+    space,
+    engine,
+    hasGuest: (digest) => hasGuest(layout.guests, digest),
+    sync,
+    log,
+  });
   const garbage = new Garbage({ layout, boots, disks, snapshots, engine, network, trash, log });
   await trash.resume();
   const leftovers = garbage
@@ -158,6 +175,9 @@ export async function startHost(config: HostConfig, log: Log, replacements: Host
     logs,
     space,
     garbage,
+    exports,
+    compare: (before, after, limit, signal) =>
+      compareDisks({ storeDir, disks, snapshots }, before, after, limit, signal),
     [Symbol.asyncDispose]: async () => {
       await parts
         .disposeAsync()

@@ -9,6 +9,7 @@ import { createJsonServer } from '@skerry/protocol';
 import type { Host } from '../host.ts';
 import { bootRoutes } from './boots.ts';
 import { diskRoutes } from './disks.ts';
+import { exportRoutes } from './exports.ts';
 import { garbageRoutes } from './garbage.ts';
 import { hostRoutes } from './host.ts';
 import { snapshotRoutes } from './snapshots.ts';
@@ -19,6 +20,7 @@ export async function serveHost(host: Host, socketPath: string, log: Log): Promi
     ...hostRoutes(host),
     ...diskRoutes(host),
     ...snapshotRoutes(host),
+    ...exportRoutes(host),
     ...bootRoutes(host),
     ...garbageRoutes(host),
   };

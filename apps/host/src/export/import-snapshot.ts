@@ -60,7 +60,7 @@ export async function importSnapshot(parts: ImportParts, signal?: AbortSignal): 
   const { child, ended } = decompress(parts.jail);
   let sourceFailure: unknown;
   const flowing = pipeline(
-    Readable.from(parts.content, { objectMode: false }),
+    Readable.from(keptOpen(parts.content), { objectMode: false }),
     child.stdin,
     signal === undefined ? {} : { signal },
   ).catch((error: unknown) => {
@@ -233,6 +233,16 @@ function unpackProblem(words: string): Problem {
     hint: 'Nothing was made of it. Export again, or fetch the file again.',
     context: { words },
   });
+}
+
+/** The bytes of a request whose answer is still to be sent: ending their iterator early would close its connection. */
+function keptOpen(content: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+  return {
+    [Symbol.asyncIterator]() {
+      const chunks = content[Symbol.asyncIterator]();
+      return { next: () => chunks.next() };
+    },
+  };
 }
 
 function isBrokenPipe(error: unknown): boolean {
