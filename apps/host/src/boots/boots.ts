@@ -72,14 +72,16 @@ export class Boots {
     if (existing !== undefined) {
       const { sandboxId, diskId } = existing.record.spec;
       if (sandboxId !== spec.sandboxId || diskId !== spec.diskId)
-        throw new Problem('conflict', `Boot "${spec.bootId}" belongs to sandbox "${sandboxId}" already`, {
+        throw new Problem('precondition_failed', `Boot "${spec.bootId}" belongs to sandbox "${sandboxId}" already`, {
           reason: 'boot_id_taken',
         });
       return existing.started();
     }
     const { disks, description, limits, hostBootId } = this.#parts;
     if (disks.get(spec.diskId).sandboxId !== spec.sandboxId)
-      throw new Problem('conflict', `Disk "${spec.diskId}" belongs to another sandbox`, { reason: 'disk_of_another' });
+      throw new Problem('precondition_failed', `Disk "${spec.diskId}" belongs to another sandbox`, {
+        reason: 'disk_of_another',
+      });
     admitBoot(spec, this.running(), limits, description);
     disks.hold(spec.diskId, spec.bootId);
     const guest = this.#guestFor(spec);

@@ -96,7 +96,7 @@ test('calls with one id share the work; others wait for their turn', async () =>
   assert.deepEqual(one, two);
   assert.notEqual(one.snapshotId, three.snapshotId);
   assert.equal(bench.guest.calls.filter(({ path }) => path === '/suspend').length, 2);
-  await assert.rejects(maker.make({ ...snapshot, sandboxId: newId('sandbox') }), { code: 'conflict' });
+  await assert.rejects(maker.make({ ...snapshot, sandboxId: newId('sandbox') }), { reason: 'snapshot_of_another' });
 });
 
 const noSpace = errno('ENOSPC', 'no space left on device, write');

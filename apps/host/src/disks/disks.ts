@@ -97,9 +97,13 @@ export class Disks {
           existing.image !== spec.image ||
           existing.snapshotId !== spec.snapshotId
         )
-          throw new Problem('conflict', `Disk "${spec.diskId}" belongs to sandbox "${existing.sandboxId}" already`, {
-            reason: 'disk_id_taken',
-          });
+          throw new Problem(
+            'precondition_failed',
+            `Disk "${spec.diskId}" belongs to sandbox "${existing.sandboxId}" already`,
+            {
+              reason: 'disk_id_taken',
+            },
+          );
         return this.#report(existing, 0);
       }
       await this.#options.space.admit('a new disk');
@@ -125,7 +129,7 @@ export class Disks {
     const { image, imageKey, inheritedBytes, memory } = snapshots.get(spec.snapshotId);
     if (image !== spec.image)
       throw new Problem(
-        'conflict',
+        'precondition_failed',
         `Snapshot "${spec.snapshotId}" was made from image "${image}", not "${spec.image}"`,
         {
           reason: 'snapshot_of_another_image',

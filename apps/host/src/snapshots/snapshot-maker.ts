@@ -53,7 +53,7 @@ export class SnapshotMaker {
     // One that an earlier daemon completed may still be ending its boot.
     if (source.type === 'boot' && source.end) await boots.settled(source.bootId);
     if (snapshots.get(snapshotId).sandboxId !== spec.sandboxId)
-      throw new Problem('conflict', `Snapshot "${snapshotId}" belongs to another sandbox`, {
+      throw new Problem('precondition_failed', `Snapshot "${snapshotId}" belongs to another sandbox`, {
         reason: 'snapshot_of_another',
       });
     return snapshots.report(snapshotId);
@@ -160,7 +160,7 @@ function common(
 
 function refuseOther(sandboxId: SandboxId, spec: SnapshotSpec): void {
   if (sandboxId !== spec.sandboxId)
-    throw new Problem('conflict', `The source of snapshot "${spec.snapshotId}" belongs to another sandbox`, {
+    throw new Problem('precondition_failed', `The source of snapshot "${spec.snapshotId}" belongs to another sandbox`, {
       reason: 'source_of_another',
     });
 }
