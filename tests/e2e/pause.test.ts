@@ -68,7 +68,7 @@ test('an exec goes on over a pause and misses no line, and its exit code is the 
   const read = numbersOf(exec.out).length;
   await ok('resume', 'counting');
   await exec.until(({ out }) => numbersOf(out).length > read + 20, 'more lines');
-  assert.match(exec.err, /runs again/);
+  assert.match(exec.err, /runs again, after/);
   assert.equal(exec.err.split('is being paused').length, 2, `said once: ${exec.err}`);
   await ok('exec', 'counting', '--', 'touch', '/tmp/enough');
   assert.equal(await exec.end, 7);
@@ -128,8 +128,9 @@ test('a shell on a terminal stays open over a pause: Enter resumes it, its size 
     await screen(/is being paused.*Enter resumes it/s);
     await tmux('resize-window', '-t', 'x', '-x', '90', '-y', '25');
     await tmux('send-keys', '-t', 'x', 'Enter', '');
-    await screen(/runs again/);
+    // What is typed ahead waits for it.
     await tmux('send-keys', '-t', 'x', 'echo $fruit; stty size', 'Enter');
+    await screen(/runs again, after/);
     await screen(/^apple\s+25 90$/m);
     await tmux('send-keys', '-t', 'x', 'C-d', '');
     await screen(/ended with 0/);

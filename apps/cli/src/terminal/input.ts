@@ -5,8 +5,8 @@ const endOfInput = Buffer.from([4]);
 
 /** Takes what is typed while it cannot go to the process. */
 export interface KeyTaker {
-  readonly waiting: boolean;
-  typed(keys: Uint8Array): void;
+  /** Whether it took these keys. */
+  typed(keys: Uint8Array): boolean;
 }
 
 /** Passes standard input to a process, in order, no faster than the process reads. */
@@ -41,10 +41,7 @@ export function pumpInput(running: RunningProcess, terminal: boolean, taker?: Ke
     }
   };
   const onData = (chunk: Buffer): void => {
-    if (taker?.waiting === true) {
-      taker.typed(chunk);
-      return;
-    }
+    if (taker?.typed(chunk) === true) return;
     waiting.push(chunk);
     waitingBytes += chunk.length;
     if (waitingBytes >= mostAtOnce) process.stdin.pause();

@@ -61,16 +61,22 @@ export class PauseWatch {
     this.#say(`"${notice.sandbox}" runs again, after ${formatDuration(notice.waitedMs)}.${lost}`);
   };
 
-  /** What was typed while the sandbox is paused. Other keys have nobody to go to. */
-  typed(keys: Uint8Array): void {
+  /**
+   * Takes what was typed while the sandbox is paused; other keys than these two have nobody to go to. Gives back whether it was taken: what is typed
+   * after Enter is for the sandbox.
+   */
+  typed(keys: Uint8Array): boolean {
+    if (!this.#waiting) return false;
     if (keys.includes(interrupt)) this.leave();
-    else if (!this.#resuming && enter.some((key) => keys.includes(key))) {
+    else if (this.#resuming) return false;
+    else if (enter.some((key) => keys.includes(key))) {
       this.#resuming = true;
       this.#options.resume().catch((error: unknown) => {
         this.#resuming = false;
         this.#say(`It cannot be resumed: ${error instanceof Error ? error.message : String(error)}`);
       });
     }
+    return true;
   }
 
   #say(line: string): void {
