@@ -18,7 +18,7 @@ import { guestPath as guestPathIn, hasGuest, installGuest, removeOldGuests } fro
 import { ImageStore } from './images/image-store.ts';
 import { GuestLogs } from './logs/guest-logs.ts';
 import { createNetwork, type Network } from './network/index.ts';
-import { recordedSpace } from './snapshots/recorded-space.ts';
+import { SnapshotSpaces } from './snapshots/space.ts';
 import { btrfsSnapshotFiles } from './snapshots/snapshot-files.ts';
 import { SnapshotMaker } from './snapshots/snapshot-maker.ts';
 import { Snapshots } from './snapshots/snapshots.ts';
@@ -91,13 +91,14 @@ export async function startHost(config: HostConfig, log: Log, replacements: Host
   const images = await ImageStore.open(layout.images, artifacts.images, trash, log);
   const guestPath = await installGuest(layout.guests, artifacts.guest);
   const logs = owned.use(new GuestLogs(layout.logs, log));
-  const snapshots = await Snapshots.open({
+  const spaces = new SnapshotSpaces({ storeDir, directory: layout.snapshots, log });
+  const snapshots: Snapshots = await Snapshots.open({
     directory: layout.snapshots,
     trash,
     files: btrfsSnapshotFiles,
     engine,
     hasGuest: (digest) => hasGuest(layout.guests, digest),
-    space: recordedSpace,
+    space: (records) => spaces.of(records, snapshots.list()),
     log,
   });
   const disks = await Disks.open({

@@ -69,6 +69,35 @@ export function parseQuotas(table: string): SubvolumeQuota[] {
   return quotas;
 }
 
+export interface Subvolume {
+  readonly id: number;
+  /** Transaction in which it last changed. */
+  readonly generation: number;
+  readonly uuid: string;
+  /** UUID of what it was copied from; `-` when of nothing. */
+  readonly parentUuid: string;
+  /** From the top of the file system. */
+  readonly path: string;
+}
+
+/** Every subvolume of the file system. */
+export async function listSubvolumes(mountPoint: string): Promise<readonly Subvolume[]> {
+  return parseSubvolumes(await runCommand('btrfs', ['subvolume', 'list', '-q', '-u', mountPoint]));
+}
+
+/** Reads `btrfs subvolume list -q -u`. */
+export function parseSubvolumes(listing: string): Subvolume[] {
+  return [...listing.matchAll(/^ID (\d+) gen (\d+) .*?parent_uuid (\S+)\s+uuid (\S+)\s+path (.*)$/gm)].map(
+    ([, id = '', generation = '', parentUuid = '', uuid = '', path = '']) => ({
+      id: Number(id),
+      generation: Number(generation),
+      uuid,
+      parentUuid,
+      path,
+    }),
+  );
+}
+
 /** Ids of the deleted subvolumes whose extents still exist. */
 export async function listDeletedSubvolumes(mountPoint: string): Promise<readonly string[]> {
   const listing = await runCommand('btrfs', ['subvolume', 'list', '-d', mountPoint]);
