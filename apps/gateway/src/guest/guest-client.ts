@@ -236,7 +236,7 @@ export function sandboxLost(cause: unknown): Problem {
 export function sandboxPausing(cause: unknown): Problem {
   return new Problem('unavailable', 'The sandbox is being paused', {
     reason: 'sandbox_pausing',
-    hint: 'What runs in it goes on when it wakes. Try again: that wakes it.',
+    hint: 'What runs in it goes on when it wakes; look before you repeat the call.',
     cause,
   });
 }

@@ -51,7 +51,7 @@ const cases: readonly (readonly [code: string, message: RegExp, said: Case])[] =
     {
       code: 'unavailable',
       reason: 'sandbox_pausing',
-      hint: 'What runs in it goes on when it wakes. Try again: that wakes it.',
+      hint: 'What runs in it goes on when it wakes; look before you repeat the call.',
     },
   ],
   [

@@ -22,16 +22,16 @@ export function portBroken(sandboxId: string, port: number): Unreachable {
   return { sandboxId, message: 'The sandbox closed the connection without an answer', port };
 }
 
-/** The request had been sent, and the boot rested before it was answered: it may be sent again, and wakes the sandbox then. */
-export function sandboxPausing(sandboxId: string): Unreachable {
-  return { sandboxId, message: 'The sandbox is being paused', code: 503 };
+/** The request had been sent, and the boot rested before it was answered: it may have had its effect, so nobody may repeat it unasked. */
+export function sandboxRested(sandboxId: string): Unreachable {
+  return { sandboxId, message: 'The sandbox was put to rest before it answered', code: 503 };
 }
 
 export function sandboxSilent(sandboxId: string): Unreachable {
   return { sandboxId, message: 'The sandbox does not answer' };
 }
 
-/** Answers 502, or 503 with `Retry-After`: a page for browsers, JSON for everybody else. */
+/** Answers 502, or what it says: a page for browsers, JSON for everybody else. */
 export function answerUnreachable(request: IncomingMessage, response: ServerResponse, what: Unreachable): void {
   if (response.headersSent || response.destroyed) {
     response.destroy();
@@ -44,7 +44,6 @@ export function answerUnreachable(request: IncomingMessage, response: ServerResp
     'content-type': html ? 'text/html; charset=utf-8' : 'application/json',
     'content-length': Buffer.byteLength(body),
     'cache-control': 'no-store',
-    ...(code === 503 ? { 'retry-after': '1' } : {}),
     ...(html ? { 'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'" } : {}),
   });
   response.end(request.method === 'HEAD' ? undefined : body);

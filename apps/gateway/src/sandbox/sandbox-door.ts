@@ -20,7 +20,7 @@ import {
   portBroken,
   portClosed,
   sandboxNotFound,
-  sandboxPausing,
+  sandboxRested,
   sandboxSilent,
 } from './bad-gateway.ts';
 import type { Upstreams } from './upstreams.ts';
@@ -194,7 +194,7 @@ export function describeFailure(
 ): ReturnType<typeof sandboxNotFound> {
   const code = (failure.cause as NodeJS.ErrnoException | undefined)?.code;
   if (failure.kind === 'cut') return sandboxNotFound(sandbox);
-  if (failure.kind === 'rest') return sandboxPausing(sandbox);
+  if (failure.kind === 'rest') return sandboxRested(sandbox);
   if (failure.kind === 'refused' && code === 'ECONNREFUSED') return portClosed(sandbox, port);
   if (failure.kind === 'refused' || failure.kind === 'timeout') return sandboxSilent(sandbox);
   return portBroken(sandbox, port);
