@@ -17,6 +17,7 @@ import type { Caller } from '../auth/key-cache.ts';
 import { requireRole } from '../auth/roles.ts';
 import type { Core } from '../core.ts';
 import { activityRoutes } from './activity.ts';
+import { endGoneSignal } from './call.ts';
 import { diffRoutes } from './diff.ts';
 import { eventRoutes } from './events.ts';
 import { garbageRoutes } from './garbage.ts';
@@ -68,6 +69,7 @@ export async function createApp(core: Core): Promise<App> {
     .setSerializerCompiler(() => JSON.stringify);
 
   readBodies(app);
+  app.addHook('onResponse', async (request) => endGoneSignal(request));
   app.setErrorHandler(sendProblem);
   app.setNotFoundHandler((request) => {
     throw new Problem('not_found', `There is no "${request.method} ${request.url.split('?')[0] ?? ''}"`, {

@@ -244,6 +244,13 @@ test('short of memory, the frozen sandbox that was not used for the longest time
   for (const { id } of [young, old]) await remove(id);
 });
 
+test('a resting sandbox that nobody uses is deleted after its time', async () => {
+  const { id } = await skerry.create({ rest: { afterMs: null, expireAfterMs: 1000 } });
+  await skerry.api('POST', `/v1/sandboxes/${id}/pause`);
+  const gone = await skerry.until(id, 'deleted', 20_000);
+  assert.equal(gone.reason, 'expired');
+});
+
 test('a pause by rest that fails leaves it running, says why, and is not tried again at once', async () => {
   skerry.backend.savesMemory = false;
   const { id } = await skerry.create({ rest: { afterMs: 1000 } });
@@ -258,11 +265,4 @@ test('a pause by rest that fails leaves it running, says why, and is not tried a
   assert.match(rest?.why ?? '', /failed before/);
   skerry.backend.savesMemory = true;
   await remove(id);
-});
-
-test('a resting sandbox that nobody uses is deleted after its time', async () => {
-  const { id } = await skerry.create({ rest: { afterMs: null, expireAfterMs: 1000 } });
-  await skerry.api('POST', `/v1/sandboxes/${id}/pause`);
-  const gone = await skerry.until(id, 'deleted', 20_000);
-  assert.equal(gone.reason, 'expired');
 });

@@ -28,7 +28,8 @@ export class TestGateway implements AsyncDisposable {
   static async connect(instance: TestInstance): Promise<TestGateway> {
     const gateway = new TestGateway(instance);
     const { promise, resolve } = Promise.withResolvers<void>();
-    gateway.#following = gateway.#follow(resolve);
+    // A server that goes down ends it.
+    gateway.#following = gateway.#follow(resolve).catch(() => undefined);
     await promise;
     return gateway;
   }
@@ -48,7 +49,10 @@ export class TestGateway implements AsyncDisposable {
     this.drains.push(event);
     const result = typeof this.answer === 'function' ? await this.answer() : this.answer;
     if (result === undefined) return;
-    await this.#call(gatewayPaths.drained, { sandboxId: event.sandboxId, bootId: event.bootId, result });
+    // A server that goes down meanwhile needs no answer.
+    await this.#call(gatewayPaths.drained, { sandboxId: event.sandboxId, bootId: event.bootId, result }).catch(
+      () => undefined,
+    );
   }
 
   /** Says what came through the door. */
@@ -71,7 +75,7 @@ export class TestGateway implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#end.abort();
-    await this.#following.catch(() => undefined);
+    await this.#following;
     this.#client[Symbol.dispose]();
   }
 }
