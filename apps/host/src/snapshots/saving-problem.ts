@@ -17,9 +17,12 @@ export async function savingProblem(
   const words = wordsOf(error);
   if ((problem.code === 'exhausted' && problem.exhaustion === 'disk') || noRoom.test(words)) {
     const freeBytes = await space.freeBytes().catch(() => 0);
+    const needed = neededBytes === 0 ? '' : `it takes about ${formatBytes(neededBytes)} of disk space, and `;
+    // btrfs may have room for data and none for its own metadata, which is given out in large pieces.
+    const enough = freeBytes > neededBytes ? ', but none of it for metadata at this moment' : '';
     return new Problem(
       'exhausted',
-      `The state was not saved: ${neededBytes === 0 ? '' : `it takes about ${formatBytes(neededBytes)} of disk space, and `}the host has ${formatBytes(freeBytes)} to give. Nothing was changed`,
+      `The state was not saved: ${needed}the host has ${formatBytes(freeBytes)} to give${enough}. Nothing was changed`,
       { reason: 'host_disk_full', exhaustion: 'disk', hint: roomHint, cause: error },
     );
   }
