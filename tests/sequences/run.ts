@@ -50,24 +50,28 @@ export function seedOf(environment: NodeJS.ProcessEnv): number {
   return given === undefined ? randomInt(2 ** 31) : Number(given);
 }
 
-/** Runs so many sequences against one instance. Throws with the seed, the shortest sequence that fails, and its story. */
-export async function runSequences(skerry: Instance, count: number, seed: number): Promise<void> {
+/** Runs so many sequences against one instance. Throws with the seed and the story of the one that fails; with `shrink`, of the shortest such. */
+export async function runSequences(skerry: Instance, count: number, seed: number, shrink: boolean): Promise<void> {
   console.log(`sequences: ${count}, SKERRY_SEED=${seed}`);
   await fc.assert(
     fc.asyncProperty(fc.array(steps, { minLength: 5, maxLength: 9 }), async (sequence) => {
       const world = new World(skerry);
+      const begunMs = Date.now();
       try {
         await world.create({ victim: 'none', afterMs: 0 });
         for (const step of sequence) await perform(world, step);
         await world.check();
         await world.end();
+        console.log(`a sequence of ${world.story.length} calls held in ${Date.now() - begunMs} ms`);
       } catch (error) {
         const story = world.story.map((line) => `  ${line}`).join('\n');
+        const why = `After\n${story}\n${error instanceof Error ? error.message : String(error)}`;
+        if (shrink) console.log(`${why}\nLooking for a shorter one.`);
         await world.clear();
-        throw new Error(`After\n${story}\n${error instanceof Error ? error.message : String(error)}`, { cause: error });
+        throw new Error(why, { cause: error });
       }
     }),
-    { numRuns: count, seed },
+    { numRuns: count, seed, endOnFailure: !shrink },
   );
 }
 

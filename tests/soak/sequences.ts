@@ -5,5 +5,5 @@ import { runSequences, seedOf } from '../sequences/run.ts';
 
 test('random sequences under kill -9 lose and mix up nothing, and leave nothing', async () => {
   await using skerry = await Instance.start();
-  await runSequences(skerry, Number(process.env['SKERRY_SEQUENCES'] ?? 300), seedOf(process.env));
+  await runSequences(skerry, Number(process.env['SKERRY_SEQUENCES'] ?? 300), seedOf(process.env), true);
 });

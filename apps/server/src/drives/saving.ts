@@ -7,6 +7,7 @@ import { faultPoint } from '../fault-points.ts';
 import { finishDeletion } from '../actions/snapshot/finish-deletion.ts';
 import { isPassing } from './fail.ts';
 import { ownerOfSnapshot } from './owner.ts';
+import { whyNotSaved } from './why-not-saved.ts';
 
 /** A pause at the end of a timeout that failed is tried again after so long. */
 const retryTimeoutMs = 60_000;
@@ -48,7 +49,7 @@ export async function save(core: Core, record: SandboxRecord, signal: AbortSigna
     const problem = Problem.from(error);
     // A deadline that passed was the host's own: it has given up, and the boot goes on.
     if (signal.aborted || (isPassing(problem) && problem.code !== 'deadline')) throw error;
-    await failPause(core, record, problem);
+    await failPause(core, record, await whyNotSaved(core, record, problem, signal));
     return true;
   }
   faultPoint('pause.saved');

@@ -10,6 +10,7 @@ import { isPassing } from './fail.ts';
 import { thaw } from './freeze.ts';
 import { ownerOfSnapshot } from './owner.ts';
 import { saved } from './saving.ts';
+import { whyNotSaved } from './why-not-saved.ts';
 
 /** Makes the oldest snapshot that was asked for of a sandbox. `false` when there is none that can be made now. */
 export async function makeSnapshot(
@@ -35,7 +36,7 @@ export async function makeSnapshot(
   } catch (error) {
     const problem = Problem.from(error);
     if (signal.aborted || (isPassing(problem) && problem.code !== 'deadline')) throw error;
-    await failSnapshot(core, record, snapshot, problem);
+    await failSnapshot(core, record, snapshot, await whyNotSaved(core, record, problem, signal));
     return true;
   }
   faultPoint('snapshot.made');
