@@ -7,12 +7,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -51,7 +51,37 @@ type guest struct {
 	public  string
 	control string
 	command *exec.Cmd
-	log     *bytes.Buffer
+	log     *guestLog
+}
+
+// guestLog is what a guest prints while a test reads it.
+type guestLog struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *guestLog) Write(text []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(text)
+}
+
+func (l *guestLog) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+// addresses are where the guest says that it listens. Ports chosen ahead could be taken by somebody else in between, who would
+// then be talked to in its place.
+func (l *guestLog) addresses() (public, control string, ready bool) {
+	for line := range strings.Lines(l.String()) {
+		var said struct{ Message, Public, Control string }
+		if json.Unmarshal([]byte(line), &said) == nil && said.Message == "Ready" {
+			return said.Public, said.Control, true
+		}
+	}
+	return "", "", false
 }
 
 type guestOptions struct {
@@ -75,7 +105,7 @@ func startGuestWith(t testing.TB, options guestOptions) *guest {
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(root) })
 	must(t, os.Chmod(root, 0o755))
-	g := &guest{t: t, root: root, home: filepath.Join(root, "home/user"), log: &bytes.Buffer{}}
+	g := &guest{t: t, root: root, home: filepath.Join(root, "home/user"), log: &guestLog{}}
 	for _, folder := range []string{"etc/ssl/certs", "home/user", "root"} {
 		must(t, os.MkdirAll(filepath.Join(root, folder), 0o755))
 	}
@@ -84,11 +114,10 @@ func startGuestWith(t testing.TB, options guestOptions) *guest {
 	write(t, filepath.Join(root, "etc/group"), "root:x:0:\nuser:x:1000:\nother:x:1001:\nextra:x:2000:nobody,user\n")
 	write(t, filepath.Join(root, "etc/hosts"), "127.0.0.1 localhost\n10.0.0.9 kept\n")
 	write(t, filepath.Join(root, "etc/ssl/certs/ca-certificates.crt"), "SYSTEM\n")
-	g.public, g.control = freeAddress(t), freeAddress(t)
 	self, err := os.Executable()
 	must(t, err)
 	script := fmt.Sprintf(`set -e; mount --make-rprivate /; for f in etc home root; do mount --bind %s/$f /$f; done; %s
-exec %s -public %s -control %s %s`, root, options.before, self, g.public, g.control, strings.Join(options.arguments, " "))
+exec %s -public 127.0.0.1:0 -control 127.0.0.1:0 -spec-environ %s/environ -generation %s/run/generation.json %s`, root, options.before, self, root, root, strings.Join(options.arguments, " "))
 	namespaces := []string{"-m", "-u"}
 	if !options.notFirst {
 		namespaces = append(namespaces, "-p", "-f", "--kill-child", "--mount-proc")
@@ -105,12 +134,9 @@ exec %s -public %s -control %s %s`, root, options.before, self, g.public, g.cont
 		}
 	})
 	waitUntil(t, 10*time.Second, func() bool {
-		connection, err := net.Dial("tcp", g.control)
-		if err != nil {
-			return false
-		}
-		_ = connection.Close()
-		return true
+		var ready bool
+		g.public, g.control, ready = g.log.addresses()
+		return ready
 	})
 	if options.initialised {
 		g.initialise(nil)
@@ -358,12 +384,4 @@ func waitUntil(t testing.TB, limit time.Duration, holds func() bool) {
 			t.Fatal("waited in vain")
 		}
 	}
-}
-
-func freeAddress(t testing.TB) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	defer listener.Close()
-	return listener.Addr().String()
 }

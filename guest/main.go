@@ -15,7 +15,11 @@ import (
 	"time"
 
 	"skerry.dev/guest/internal/access"
+	"skerry.dev/guest/internal/awake"
 	"skerry.dev/guest/internal/control"
+	"skerry.dev/guest/internal/gate"
+	"skerry.dev/guest/internal/generation"
+	"skerry.dev/guest/internal/hooks"
 	"skerry.dev/guest/internal/journal"
 	"skerry.dev/guest/internal/process"
 	"skerry.dev/guest/internal/reaper"
@@ -35,20 +39,34 @@ func main() {
 	controlAddress := flag.String("control", "0.0.0.0:49982", "where the host is answered")
 	stall := flag.Duration("stall", 60*time.Second, "how long an attached client may not read before it is detached")
 	retain := flag.Duration("retain", 30*time.Second, "how long the end of a process is remembered")
+	specEnviron := flag.String("spec-environ", control.SpecEnviron, "where the environment of a restore is found")
+	hooksRoot := flag.String("hooks", hooks.Directory, "where the sandbox keeps its hooks")
+	generationFile := flag.String("generation", generation.File, "where programs find the generation")
 	flag.Parse()
 	if *showVersion {
 		fmt.Printf("skerry-guest %s (protocol %d, envd %s)\n", version, control.ProtocolVersion, control.EnvdVersion)
 		return
 	}
 	log := journal.New()
-	if err := run(log, *publicAddress, *controlAddress, *stall, *retain); err != nil {
+	err := run(log, options{
+		public: *publicAddress, control: *controlAddress, stall: *stall, retain: *retain,
+		specEnviron: *specEnviron, hooksRoot: *hooksRoot, generationFile: *generationFile,
+	})
+	if err != nil {
 		log.Error("Cannot run the guest", "error", err)
 		os.Exit(1)
 	}
 }
 
+// options are the flags; production uses none.
+type options struct {
+	public, control                        string
+	stall, retain                          time.Duration
+	specEnviron, hooksRoot, generationFile string
+}
+
 // run serves until the sandbox ends. It returns only to say why it cannot.
-func run(log *slog.Logger, publicAddress, controlAddress string, stall, retain time.Duration) error {
+func run(log *slog.Logger, with options) error {
 	secret, err := takeSecret()
 	if err != nil {
 		return err
@@ -59,9 +77,10 @@ func run(log *slog.Logger, publicAddress, controlAddress string, stall, retain t
 		return fmt.Errorf("cannot collect orphans: %w", err)
 	}
 	current := &settings.Current{}
-	table := process.NewTable(children, current, stall, retain)
+	clock, held := awake.New(), gate.New()
+	table := process.NewTable(children, current, clock, with.stall, with.retain)
 	guard := &access.Guard{Settings: current, Accounts: users.System}
-	ending := control.NewEnding(current, table, children, log)
+	ending := control.NewEnding(current, table, held, children, log)
 
 	terminated := make(chan os.Signal, 1)
 	signal.Notify(terminated, syscall.SIGTERM)
@@ -74,21 +93,27 @@ func run(log *slog.Logger, publicAddress, controlAddress string, stall, retain t
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP, syscall.SIGPIPE, syscall.SIGINT)
 
 	// Both are open before either answers: whoever reaches the one may rely on the other.
-	publicListener, err := listen(publicAddress)
+	publicListener, err := listen(with.public)
 	if err != nil {
 		return err
 	}
-	controlListener, err := listen(controlAddress)
+	controlListener, err := listen(with.control)
 	if err != nil {
 		return err
 	}
+	lives := generation.New(with.generationFile)
 	failed := make(chan error, 2)
-	serve := func(listener net.Listener, handler http.Handler) {
-		go func() { failed <- newServer(handler, log).Serve(listener) }()
+	serve := func(listener net.Listener, handler http.Handler, public bool) {
+		server := newServer(handler, log)
+		held.Watch(server, public)
+		go func() { failed <- server.Serve(listener) }()
 	}
-	serve(publicListener, publicHandler(guard, table))
-	serve(controlListener, control.NewServer(version, secret, current, table, ending, log).Handler())
-	log.Info("Ready", "version", version, "pid", os.Getpid())
+	serve(publicListener, publicHandler(guard, table, held, lives), true)
+	serve(controlListener, control.NewServer(control.Parts{
+		Version: version, Secret: secret, SpecEnviron: with.specEnviron, Settings: current, Table: table, Ending: ending, Gate: held, Clock: clock,
+		Generation: lives, Hooks: &hooks.Runner{Root: with.hooksRoot, Table: table, Log: log}, Log: log,
+	}).Handler(), false)
+	log.Info("Ready", "version", version, "pid", os.Getpid(), "public", publicListener.Addr().String(), "control", controlListener.Addr().String())
 	if err := <-failed; !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}

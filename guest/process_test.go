@@ -277,9 +277,14 @@ func TestOutputOutlivesTheClient(t *testing.T) {
 	})
 	t.Run("much output without a client costs a bounded buffer, and the loss is told", func(t *testing.T) {
 		const written = 300_000_000
-		pid, leave := g.launch("", shell("sleep 0.2; head -c "+strconv.Itoa(written)+" /dev/zero; echo done"))
+		pid, leave := g.launch("", shell("sleep 1; head -c "+strconv.Itoa(written)+" /dev/zero; echo done"))
 		leave()
-		time.Sleep(1200 * time.Millisecond)
+		// All of it comes while nobody is there, however slow the machine is.
+		waitUntil(t, time.Minute, func() bool {
+			list, err := g.processes("").List(context.Background(), connect.NewRequest(&processpb.ListRequest{}))
+			must(t, err)
+			return len(list.Msg.GetProcesses()) == 0
+		})
 		got, err := g.connect(pid)
 		must(t, err)
 		if !strings.HasSuffix(got.stdout, "done\n") || got.dropped+int64(len(got.stdout)) != written+5 || len(got.stdout) > 3<<20 {

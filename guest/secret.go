@@ -4,9 +4,11 @@ import (
 	"errors"
 	"os"
 	"unsafe"
+
+	"skerry.dev/guest/internal/control"
 )
 
-const secretVariable = "SKERRY_BOOT_SECRET"
+const secretVariable = control.SecretVariable
 
 // takeSecret reads the boot secret and removes it from the environment, also from the memory behind /proc/PID/environ.
 func takeSecret() (string, error) {

@@ -16,6 +16,8 @@ import (
 	"skerry.dev/guest/internal/access"
 	"skerry.dev/guest/internal/files"
 	"skerry.dev/guest/internal/filesystem"
+	"skerry.dev/guest/internal/gate"
+	"skerry.dev/guest/internal/generation"
 	"skerry.dev/guest/internal/metrics"
 	"skerry.dev/guest/internal/process"
 	"skerry.dev/guest/internal/replaced"
@@ -36,11 +38,12 @@ const (
 	compressFrom = 4 << 10
 )
 
-// publicHandler serves E2B's protocol.
-func publicHandler(guard *access.Guard, table *process.Table) http.Handler {
+// publicHandler serves E2B's protocol, and whoever asks for the generation.
+func publicHandler(guard *access.Guard, table *process.Table, held *gate.Gate, lives *generation.Current) http.Handler {
 	options := []connect.HandlerOption{
 		connect.WithReadMaxBytes(access.MessageLimit),
 		connect.WithCompressMinBytes(compressFrom),
+		connect.WithInterceptors(held.Interceptor()),
 		connect.WithRecover(func(_ context.Context, spec connect.Spec, _ http.Header, cause any) error {
 			return connect.NewError(connect.CodeInternal, fmt.Errorf("%s failed: %v", spec.Procedure, cause))
 		}),
@@ -48,7 +51,7 @@ func publicHandler(guard *access.Guard, table *process.Table) http.Handler {
 	routes := http.NewServeMux()
 	messages := access.NewBudget(bodiesInMemory)
 	path, handler := processpbconnect.NewProcessHandler(process.NewService(table, guard), options...)
-	routes.Handle(path, messages.Limit(handler))
+	routes.Handle(path, messages.Limit(process.TakeTimeouts(handler)))
 	uploads := &replaced.Recent{}
 	path, handler = filesystempbconnect.NewFilesystemHandler(filesystem.NewService(guard, uploads), options...)
 	routes.Handle(path, messages.Limit(handler))
@@ -58,7 +61,18 @@ func publicHandler(guard *access.Guard, table *process.Table) http.Handler {
 	routes.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		access.WriteError(w, http.StatusNotFound, "no such route: "+r.Method+" "+r.URL.Path)
 	})
-	return guard.Public(routes)
+	clients := held.Limit(guard.Public(routes), func(w http.ResponseWriter, why error) {
+		w.Header().Set("Retry-After", "1")
+		access.WriteError(w, http.StatusServiceUnavailable, why.Error())
+	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// A hook may ask while everybody else waits.
+		if r.URL.Path == "/generation" && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
+			lives.ServeHTTP(w, r)
+			return
+		}
+		clients.ServeHTTP(w, r)
+	})
 }
 
 func writeEnvironment(w http.ResponseWriter, guard *access.Guard) {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runCommand } from '@skerry/kit';
 import { Instance } from '../e2e/instance.ts';
-import { Figures, report } from './figures.ts';
+import { Figures, report } from './common/figures.ts';
 
 const rounds = Number(process.env['SKERRY_BENCH_ROUNDS'] ?? 50);
 const hostSpawn = 'host: bash -l -c';

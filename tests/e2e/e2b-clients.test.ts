@@ -1,46 +1,25 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { createServer, type Server } from 'node:http';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { runCommand } from '@skerry/kit';
-import { Sandbox } from 'e2b';
+import { connectE2b, type E2bControl, startE2bControl } from './e2b-control.ts';
 import { Instance, type SandboxView } from './instance.ts';
 
 let skerry: Instance;
 let made: SandboxView;
-let control: Server;
-let apiUrl: string;
-
-/** The clients ask a control plane for a sandbox's token first. That surface is not the base's: this one answers for a sandbox made by `/v1`. */
+let control: E2bControl;
 before(async () => {
   skerry = await Instance.start();
   made = await skerry.create({ name: 'e2b' });
-  control = createServer((request, response) => {
-    request.resume();
-    response.writeHead(200, { 'content-type': 'application/json' });
-    response.end(
-      JSON.stringify({
-        sandboxID: made.id,
-        templateID: 'base',
-        clientID: 'skerry',
-        envdVersion: '0.6.13',
-        envdAccessToken: made.accessToken,
-      }),
-    );
-  }).listen(0, '127.0.0.1');
-  await once(control, 'listening');
-  const address = control.address();
-  assert.ok(address !== null && typeof address !== 'string');
-  apiUrl = `http://127.0.0.1:${address.port}`;
+  control = await startE2bControl(made);
 });
 after(async () => {
-  control.close();
+  await control[Symbol.asyncDispose]();
   await skerry[Symbol.asyncDispose]();
 });
 
 test('the npm client drives commands, terminals, files and watch through the gateway', async () => {
-  const sandbox = await Sandbox.connect(made.id, { apiKey: `e2b_${'0'.repeat(40)}`, apiUrl, sandboxUrl: skerry.url });
+  const sandbox = await connectE2b(skerry, made, control);
   const echo = await sandbox.commands.run('echo out; echo err >&2; exit 0', { envs: { A: 'b' } });
   assert.deepEqual([echo.stdout, echo.stderr, echo.exitCode], ['out\n', 'err\n', 0]);
   await assert.rejects(sandbox.commands.run('exit 3'), { exitCode: 3 });
@@ -97,7 +76,12 @@ test('the PyPI client drives commands, terminals, files and watch through the ga
   const script = fileURLToPath(new URL('python/drive.py', import.meta.url));
   const output = await runCommand(python, [script, made.id], {
     deadlineMs: 60_000,
-    env: { ...process.env, E2B_API_URL: apiUrl, E2B_SANDBOX_URL: skerry.url, E2B_API_KEY: `e2b_${'0'.repeat(40)}` },
+    env: {
+      ...process.env,
+      E2B_API_URL: control.apiUrl,
+      E2B_SANDBOX_URL: skerry.url,
+      E2B_API_KEY: `e2b_${'0'.repeat(40)}`,
+    },
   });
   assert.match(output, /all good/);
 });

@@ -25,6 +25,7 @@ export interface SandboxView {
   readonly reason: string;
   readonly accessToken?: string;
   readonly lastExit?: { readonly reason: string; readonly detail: string };
+  readonly resume?: { readonly from: 'memory' | 'disk'; readonly lost?: string; readonly why?: string };
 }
 
 export class Instance implements AsyncDisposable {
@@ -34,6 +35,7 @@ export class Instance implements AsyncDisposable {
   #key = '';
   #id = '';
   #faultFile: string | undefined;
+  #keepsData = false;
 
   private constructor(dataDir: string, port: number) {
     this.dataDir = dataDir;
@@ -41,10 +43,11 @@ export class Instance implements AsyncDisposable {
     this.url = `http://127.0.0.1:${port}`;
   }
 
-  /** Starts one and waits until it answers. With `faults`, `setFault` works. */
-  static async start(options: { readonly faults?: boolean } = {}): Promise<Instance> {
-    const dataDir = await mkdtemp('/var/tmp/skerry-e2e-');
+  /** Starts one and waits until it answers. With `faults`, `setFault` works; with `dataDir` it lives there, and that is left in the end. */
+  static async start(options: { readonly faults?: boolean; readonly dataDir?: string } = {}): Promise<Instance> {
+    const dataDir = options.dataDir ?? (await mkdtemp('/var/tmp/skerry-e2e-'));
     const instance = new Instance(dataDir, await freePort());
+    instance.#keepsData = options.dataDir !== undefined;
     try {
       if (options.faults === true) {
         // The server, which is not root, must be able to remove the file.
@@ -152,7 +155,7 @@ export class Instance implements AsyncDisposable {
     return body as never;
   }
 
-  async change(sandbox: string, verb: 'start' | 'stop'): Promise<SandboxView> {
+  async change(sandbox: string, verb: 'start' | 'stop' | 'pause' | 'resume'): Promise<SandboxView> {
     const { status, body } = await this.api('POST', `/v1/sandboxes/${sandbox}/${verb}`, {});
     assert.equal(status, 200, `${verb} ${sandbox}: ${JSON.stringify(body)}`);
     return body as unknown as SandboxView;
@@ -232,7 +235,7 @@ export class Instance implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     const result = await this.skerry(['down'], { deadlineMs: 120_000 });
     if (result.status !== 0) throw new Error(`down failed: ${result.stdout}\n${result.stderr}\n${await this.logs()}`);
-    await rm(this.dataDir, { recursive: true, force: true });
+    if (!this.#keepsData) await rm(this.dataDir, { recursive: true, force: true });
     if (this.#faultFile !== undefined) await rm(dirname(this.#faultFile), { recursive: true, force: true });
   }
 }

@@ -29,6 +29,7 @@ const real: Stage = {
       'packages/*/src/**/*.real.test.ts',
       'apps/*/src/**/*.real.test.ts',
       'setup/**/*.real.test.ts',
+      'tests/power/*.real.test.ts',
     ]);
     return runNodeTests(suite, files, { concurrency: 1, fileTimeoutMs: 3 * MINUTE_MS });
   },

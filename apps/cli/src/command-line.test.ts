@@ -1,78 +1,32 @@
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer, type IncomingMessage } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { type CommandEnd, FakeApi, view } from './testing/fake-api.ts';
 
-const main = join(import.meta.dirname, 'main.ts');
-const seen: { method: string; path: string; body: unknown }[] = [];
-const view = {
-  id: 'sbaaaaaaaaaaaaaaaaaaaa',
-  name: 'work',
-  kind: 'persistent',
-  status: 'stopped',
-  reason: 'requested',
-  template: 'base',
-  cpus: 2,
-  memoryMiB: 1024,
-  diskMiB: 10_240,
-  env: {},
-  labels: {},
-  createdAt: new Date().toISOString(),
-  onTimeout: 'stop',
-};
 const notFound = {
   code: 'not_found',
   reason: 'sandbox_not_found',
   detail: 'There is no sandbox "nope"',
   hint: 'List them.',
 };
-const server = createServer((request: IncomingMessage, response) => {
-  let text = '';
-  request.on('data', (chunk: Buffer) => {
-    text += chunk.toString();
-  });
-  request.on('end', () => {
-    const { method = '', url: path = '' } = request;
-    seen.push({ method, path, body: text === '' ? undefined : JSON.parse(text) });
-    const answer = (status: number, body: unknown): void => {
-      response.writeHead(status, { 'content-type': 'application/json' });
-      response.end(JSON.stringify(body));
-    };
-    if (request.headers.authorization !== 'Bearer good')
-      answer(401, { code: 'unauthenticated', reason: 'bad_key', detail: 'The key is not known' });
-    else if (path.includes('nope')) answer(404, notFound);
-    else if (method === 'GET' && path.startsWith('/v1/sandboxes?')) answer(200, { items: [view] });
-    else answer(200, view);
-  });
-});
-let url = '';
+let api: FakeApi;
 let empty = '';
 before(async () => {
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  url = `http://127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}`;
+  api = await FakeApi.start(({ method, path }, request) => {
+    if (request.headers.authorization !== 'Bearer good')
+      return [401, { code: 'unauthenticated', reason: 'bad_key', detail: 'The key is not known' }];
+    if (path.includes('nope')) return [404, notFound];
+    return [200, method === 'GET' && path.startsWith('/v1/sandboxes?') ? { items: [view] } : view];
+  });
   empty = await mkdtemp(join(tmpdir(), 'cli-empty-'));
 });
 after(async () => {
-  server.closeAllConnections();
-  await new Promise((resolve) => server.close(resolve));
+  await api[Symbol.asyncDispose]();
   await rm(empty, { recursive: true });
 });
-
-async function skerry(
-  args: readonly string[],
-  env: Record<string, string> = {},
-): Promise<{ code: number; out: string; err: string }> {
-  const environment = { PATH: process.env['PATH'], SKERRY_URL: url, SKERRY_API_KEY: 'good', ...env };
-  return new Promise((resolve) => {
-    execFile(process.execPath, [main, ...args], { env: environment }, (error, out, err) => {
-      resolve({ code: typeof error?.code === 'number' ? error.code : 0, out, err });
-    });
-  });
-}
+const skerry = (args: readonly string[], env?: Record<string, string>): Promise<CommandEnd> => api.skerry(args, env);
 
 test('create sends what the options say and prints the name alone', async () => {
   const args = [
@@ -99,7 +53,7 @@ test('create sends what the options say and prints the name alone', async () => 
   ];
   const { code, out } = await skerry(args);
   assert.deepEqual([code, out], [0, 'work\n']);
-  const { path, body } = seen.at(-1) ?? {};
+  const { path, body } = api.seen.at(-1) ?? {};
   assert.equal(path, '/v1/sandboxes?wait=false');
   assert.deepEqual(body, {
     name: 'work',

@@ -2,8 +2,9 @@
 import { parseArgs } from 'node:util';
 import { upText } from './commands/instance/up.ts';
 import { bringDown } from './commands/instance/down.ts';
-import { bringUp, endSignals } from './instance/bring-up.ts';
+import { type BroughtUp, bringUp, endSignals } from './instance/bring-up.ts';
 import { connect } from './instance/find.ts';
+import { killAll } from './instance/kill-all.ts';
 import { narrate } from './instance/narrate.ts';
 import { dataDirOf, listenOf } from './instance/paths.ts';
 import { printFailure } from './output/failure.ts';
@@ -17,19 +18,36 @@ async function start(): Promise<number> {
   const place = values.data === undefined ? {} : { data: values.data };
   const listen = listenOf(values.listen === undefined ? {} : { listen: values.listen });
   const dataDir = dataDirOf(place);
-  const brought = await bringUp({ dataDir, listen, insecure: false, allowEgress: [], onEvent: narrate });
-  if (brought.state === 'already') printLine(`Skerry runs already, at ${brought.url}.`);
-  const good = await runTour(await connect({ data: dataDir }));
-  if (brought.state === 'already') return good ? 0 : 1;
-  if (values['tour-only']) {
+  const bring = (): Promise<BroughtUp> =>
+    bringUp({ dataDir, listen, insecure: false, allowEgress: [], onEvent: narrate });
+  const first = await bring();
+  if (first.state === 'already') {
+    // Somebody works with it: the tour must not kill it.
+    printLine(`Skerry runs already, at ${first.url}.`);
+    return (await runTour(await connect({ data: dataDir }), undefined)) ? 0 : 1;
+  }
+  const now: { brought: BroughtUp | undefined } = { brought: first };
+  const good = await runTour(await connect({ data: dataDir }), {
+    kill: async () => {
+      now.brought = undefined;
+      return killAll(dataDir);
+    },
+    up: async () => {
+      now.brought = await bring();
+      return connect({ data: dataDir });
+    },
+  });
+  const { brought } = now;
+  if (values['tour-only'] || brought?.state !== 'up') {
     await bringDown(dataDir);
     printLine('Skerry is down. "npm start" stays up.');
     return good ? 0 : 1;
   }
+  const { supervisor } = brought;
   printLine('');
   printLine(upText(brought.url, dataDir, false));
-  for (const signal of endSignals) process.on(signal, () => brought.supervisor.end());
-  const status = await brought.supervisor.ended;
+  for (const signal of endSignals) process.on(signal, () => supervisor.end());
+  const status = await supervisor.ended;
   return good ? (status ?? 1) : 1;
 }
 

@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { ExecEvent, ExecResult, Route } from '@skerry/protocol';
+import {
+  decodeFrames,
+  encodeFrame,
+  endStreamFlag,
+  type ExecEvent,
+  type ExecResult,
+  type ProcessStreamMessage,
+  type Route,
+} from '@skerry/protocol';
 import { type Bench, startBench } from './testing/bench.ts';
 import { type RealGuest, startRealGuest } from './testing/real-guest.ts';
 
@@ -130,6 +138,53 @@ test('exec kills the command when its client goes away', async () => {
     assert.ok(tries < 50, 'the command still runs');
     await sleep(50);
   }
+});
+
+test('a forced drain in the middle of a command loses none of its output', async () => {
+  const command = 'for i in $(seq 1 600); do echo $i; sleep 0.003; done; sleep 5678';
+  const headers = {
+    'content-type': 'application/connect+json',
+    'e2b-sandbox-id': route.sandboxId,
+    'x-access-token': route.accessToken,
+  };
+  const start = await fetch(`${bench.base}/process.Process/Start`, {
+    method: 'POST',
+    headers,
+    body: encodeFrame({ process: { cmd: '/bin/bash', args: ['-c', command] }, stdin: false }),
+  });
+  await sleep(500);
+  bench.server.drain(route, true);
+  for (let tries = 0; bench.server.drained.length === 0; tries++) {
+    assert.ok(tries < 400, 'it was not drained');
+    await sleep(10);
+  }
+  const read = async (body: ReadableStream<Uint8Array>): Promise<[string, number, unknown]> => {
+    let text = '';
+    let pid = 0;
+    for await (const { flags, message } of decodeFrames(body)) {
+      if ((flags & endStreamFlag) !== 0) return [text, pid, message];
+      const { event } = message as ProcessStreamMessage;
+      pid = event.start?.pid ?? pid;
+      assert.equal(event.start?.droppedBytes, undefined);
+      text += Buffer.from(event.data?.stdout ?? '', 'base64').toString();
+      if (text.endsWith('\n600\n')) return [text, pid, undefined];
+    }
+    return [text, pid, 'broken off'];
+  };
+  assert.ok(start.body !== null);
+  const [first, pid, end] = await read(start.body);
+  assert.deepEqual(end, { error: { code: 'unavailable', message: 'the sandbox is being paused' } });
+  const connect = await fetch(`${bench.base}/process.Process/Connect`, {
+    method: 'POST',
+    headers,
+    body: encodeFrame({ process: { pid } }),
+  });
+  assert.ok(connect.body !== null);
+  const [second] = await read(connect.body);
+  await connect.body.cancel().catch(() => undefined);
+  assert.ok(first.length > 0 && second.length > 0, `${first.length} and ${second.length} bytes`);
+  assert.equal(first + second, Array.from({ length: 600 }, (_, index) => `${index + 1}\n`).join(''));
+  await exec({ command: ['pkill', '-f', 'sleep 567[8]'] });
 });
 
 test('exec refuses what cannot start with a reason', async () => {

@@ -90,6 +90,30 @@ test('the official client moves files and watches a folder', async () => {
   await watch.stop();
 });
 
+test('the official client sees a clean end when its sandbox is put to rest, and goes on with the command afterwards', async () => {
+  let seen = '';
+  const command = 'echo one; read line; echo "got $line"';
+  const handle = await sandbox.commands.run(command, {
+    background: true,
+    stdin: true,
+    timeoutMs: 0,
+    onStdout: (data) => void (seen += data),
+  });
+  await until(() => seen === 'one\n');
+  const ended = assert.rejects(handle.wait(), /paused/);
+  bench.server.drain(route, true);
+  await ended;
+  await until(() => bench.server.drained.length === 1);
+  assert.equal(bench.server.drained[0]?.result, 'drained');
+  assert.equal(await sandbox.isRunning(), true);
+  assert.equal(bench.server.calls.resolve, 0);
+  const again = await sandbox.commands.connect(handle.pid, { onStdout: (data) => void (seen += data) });
+  assert.equal(bench.server.calls.resolve, 1);
+  await sandbox.commands.sendStdin(handle.pid, 'two\n');
+  assert.equal((await again.wait()).exitCode, 0);
+  assert.match(seen, /got two\n$/);
+});
+
 test('the official client tells a sandbox that went away', async () => {
   assert.equal(await sandbox.isRunning(), true);
   const waiting = sandbox.commands.run('sleep 60');

@@ -1,30 +1,13 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { type IncomingMessage, request, type ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer as createTcpServer, type Socket } from 'node:net';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Route } from '@skerry/protocol';
-import { type Bench, startBench, until } from './testing/bench.ts';
+import { startBench, until } from './testing/bench.ts';
+import { to } from './testing/client.ts';
 import { open, raw } from './testing/raw.ts';
-
-function to(
-  bench: Bench,
-  route: Route,
-  port: number,
-  path = '/',
-  options: { method?: string; headers?: Record<string, string> } = {},
-): ReturnType<typeof request> {
-  const outgoing = request({
-    port: bench.gateway.port,
-    path,
-    agent: false,
-    method: options.method ?? 'GET',
-    headers: { ...options.headers, 'e2b-sandbox-id': route.sandboxId, 'e2b-sandbox-port': String(port) },
-  });
-  outgoing.on('error', () => undefined);
-  return outgoing;
-}
 
 test('a client that goes away ends the request in the sandbox at once', async () => {
   await using bench = await startBench();

@@ -40,6 +40,7 @@ const schema = Compile(
       resolverPort: Type.Integer({ minimum: 1, maximum: 65535 }),
       allowEgress: Type.Array(Type.String()),
     }),
+    exportKeys: Type.Optional(Type.Object({ ownKeyFile: path, trustedDir: path })),
     logLevel: oneOf(['debug', 'info', 'warn', 'error']),
   }),
 );
@@ -60,7 +61,8 @@ export function parseConfig(content: string): HostConfig {
   } catch (cause) {
     throw new Problem('invalid', 'The configuration is not JSON', { reason: 'config_invalid', cause });
   }
-  if (schema.Check(document)) return document;
+  // The schema's optional fields admit `undefined`, which JSON has not.
+  if (schema.Check(document)) return document as HostConfig;
   const [first] = schema.Errors(document);
   throw new Problem(
     'invalid',

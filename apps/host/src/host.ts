@@ -1,21 +1,27 @@
 /** Puts the parts of the host daemon together, in the order in which they need each other, and takes them apart. */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Engine, EngineDescription } from '@skerry/engine';
 import { createGvisorEngine } from '@skerry/engine-gvisor';
 import { errorFields, type Log } from '@skerry/kit';
-import type { HostId } from '@skerry/model';
+import type { DiskDiff, HostId } from '@skerry/model';
 import type { HostConfig } from '@skerry/protocol';
 import { type HostLimits, readHostLimits } from './boots/admission.ts';
 import { BootFeed } from './boots/boot-feed.ts';
 import { Boots } from './boots/boots.ts';
+import { compareDisks, type DiskState } from './diff/compare.ts';
 import { Disks } from './disks/disks.ts';
+import { Exports } from './export/exports.ts';
 import { Garbage } from './garbage/garbage.ts';
-import { installGuest, removeOldGuests } from './guest/guest-binaries.ts';
+import { guestPath as guestPathIn, hasGuest, installGuest, removeOldGuests } from './guest/guest-binaries.ts';
 import { ImageStore } from './images/image-store.ts';
 import { GuestLogs } from './logs/guest-logs.ts';
 import { createNetwork, type Network } from './network/index.ts';
+import { SnapshotSpaces } from './snapshots/space.ts';
+import { btrfsSnapshotFiles } from './snapshots/snapshot-files.ts';
+import { SnapshotMaker } from './snapshots/snapshot-maker.ts';
+import { Snapshots } from './snapshots/snapshots.ts';
 import { syncFileSystem } from './store/btrfs.ts';
 import { DiskSpace } from './store/disk-space.ts';
 import { isLoopStore, mountStore } from './store/store-device.ts';
@@ -35,10 +41,15 @@ export interface Host extends AsyncDisposable {
   readonly guestDigest: string;
   readonly images: ImageStore;
   readonly disks: Disks;
+  readonly snapshots: Snapshots;
+  readonly snapshotMaker: SnapshotMaker;
   readonly boots: Boots;
   readonly logs: GuestLogs;
   readonly space: DiskSpace;
   readonly garbage: Garbage;
+  readonly exports: Exports;
+  /** What is different between two states of disks, at most `limit` changes. */
+  compare(before: DiskState, after: DiskState, limit: number, signal?: AbortSignal): Promise<DiskDiff>;
 }
 
 /** What a test may put in the place of the real one. */
@@ -54,6 +65,7 @@ export function makeEngine(config: HostConfig, log: Log): Engine {
     runscVersion: version,
     instance: config.instance,
     stateDir: join(config.runDir, 'runsc'),
+    buildsDir: storeLayout(config.storeDir).engines,
     log,
   });
 }
@@ -79,10 +91,21 @@ export async function startHost(config: HostConfig, log: Log, replacements: Host
   const images = await ImageStore.open(layout.images, artifacts.images, trash, log);
   const guestPath = await installGuest(layout.guests, artifacts.guest);
   const logs = owned.use(new GuestLogs(layout.logs, log));
+  const spaces = new SnapshotSpaces({ storeDir, directory: layout.snapshots, log });
+  const snapshots: Snapshots = await Snapshots.open({
+    directory: layout.snapshots,
+    trash,
+    files: btrfsSnapshotFiles,
+    engine,
+    hasGuest: (digest) => hasGuest(layout.guests, digest),
+    space: (records) => spaces.of(records, snapshots.list()),
+    log,
+  });
   const disks = await Disks.open({
     directory: layout.disks,
     mountPoint: storeDir,
     images,
+    snapshots,
     trash,
     space,
     forget: (diskId) => logs.forget(diskId),
@@ -101,11 +124,13 @@ export async function startHost(config: HostConfig, log: Log, replacements: Host
     network,
     disks,
     images,
+    snapshots,
     space,
     logs,
     feed: new BootFeed(),
     limits,
     guest: { path: guestPath, digest: artifacts.guest.sha256 },
+    guestPathOf: (digest) => guestPathIn(layout.guests, digest),
     hostBootId: await readHostBootId(),
     resolvConf: await writeResolvConf(runDir),
     machineEnv: artifacts.machine.env,
@@ -114,8 +139,23 @@ export async function startHost(config: HostConfig, log: Log, replacements: Host
     closing: closing.signal,
     log,
   });
-  await removeOldGuests(layout.guests, new Set([artifacts.guest.sha256, ...boots.guestDigests()]));
-  const garbage = new Garbage({ layout, boots, disks, engine, network, trash, log });
+  const neededGuests = [artifacts.guest.sha256, ...boots.guestDigests(), ...snapshots.guestDigests()];
+  await removeOldGuests(layout.guests, new Set(neededGuests));
+  await snapshots.retainBuilds();
+  const snapshotMaker = new SnapshotMaker({ snapshots, boots, disks, space, log });
+  const exports = await Exports.open({
+    keysDirectory: join(dirname(config.storeImage), 'keys'),
+    mountPoint: storeDir,
+    runDir,
+    snapshots,
+    images,
+    space,
+    engine,
+    hasGuest: (digest) => hasGuest(layout.guests, digest),
+    sync,
+    log,
+  });
+  const garbage = new Garbage({ layout, boots, disks, snapshots, engine, network, trash, log });
   await trash.resume();
   const leftovers = garbage
     .collectLeftovers()
@@ -130,10 +170,15 @@ export async function startHost(config: HostConfig, log: Log, replacements: Host
     guestDigest: artifacts.guest.sha256,
     images,
     disks,
+    snapshots,
+    snapshotMaker,
     boots,
     logs,
     space,
     garbage,
+    exports,
+    compare: (before, after, limit, signal) =>
+      compareDisks({ storeDir, disks, snapshots }, before, after, limit, signal),
     [Symbol.asyncDispose]: async () => {
       await parts
         .disposeAsync()

@@ -43,7 +43,7 @@ test('a sandbox is created, got, listed, stopped, started and deleted, and leave
 
   const deleted = await skerry.api('DELETE', '/v1/sandboxes/work');
   assert.deepEqual([deleted.status, deleted.body['status'], deleted.body['env']], [200, 'deleted', {}]);
-  assert.deepEqual(skerry.backend.contents, { disks: [], boots: [] });
+  assert.deepEqual(skerry.backend.contents, { disks: [], boots: [], snapshots: [] });
   assert.equal((await skerry.api('GET', '/v1/sandboxes/work')).status, 404);
   assert.equal((await skerry.get(made.id)).status, 'deleted');
   assert.equal((await skerry.api('DELETE', `/v1/sandboxes/${made.id}`)).status, 200);

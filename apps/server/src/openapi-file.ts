@@ -7,12 +7,16 @@ import { openStore } from '@skerry/store';
 import { pino } from 'pino';
 import { createApp } from './api/app.ts';
 import { openapiText } from './api/openapi.ts';
+import { Sightings } from './actions/garbage/sightings.ts';
+import { Transfers } from './actions/transfer/transfers.ts';
 import { KeyCache } from './auth/key-cache.ts';
 import { LocalHost } from './backends/local-host.ts';
 import { Changes } from './changes.ts';
 import { Drives } from './drives/drives.ts';
 import { BackendFacts } from './reconcilers/backend-facts.ts';
 import { BootView } from './reconcilers/boot-view.ts';
+import { Activities } from './rest/activities.ts';
+import { Drains } from './rest/drains.ts';
 import { Secrets } from './secrets.ts';
 
 export const openapiFile: string = fileURLToPath(new URL('../../../openapi/v1.json', import.meta.url));
@@ -35,7 +39,13 @@ export async function openapiOfAll(): Promise<string> {
     secrets: new Secrets(randomBytes(32).toString('hex')),
     log,
     once: new KeyedSerial(),
-    rest: { resting: false },
+    activities: new Activities(store),
+    drains: new Drains(),
+    freezing: new KeyedSerial(),
+    settings: {},
+    lonely: new Sightings(),
+    transfers: new Transfers(),
+    rest: { resting: false, unsaved: new Set() },
     ended,
   });
   try {

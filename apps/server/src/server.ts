@@ -8,6 +8,8 @@ import type { Logger } from 'pino';
 import { ensureFirstKey } from './actions/key/ensure-first.ts';
 import { adminHandlers } from './admin-api/handlers.ts';
 import { createApp } from './api/app.ts';
+import { Sightings } from './actions/garbage/sightings.ts';
+import { dropFinishedTransfers, Transfers } from './actions/transfer/transfers.ts';
 import { KeyCache } from './auth/key-cache.ts';
 import { Changes } from './changes.ts';
 import type { Core } from './core.ts';
@@ -17,18 +19,24 @@ import { gatewayHandlers } from './gateway-api/handlers.ts';
 import { close, listen, openSocket, prepareSocket } from './listen.ts';
 import { BackendFacts } from './reconcilers/backend-facts.ts';
 import { BootView } from './reconcilers/boot-view.ts';
+import { followActivity, keepActivity } from './reconcilers/activity.ts';
 import { every } from './reconcilers/every.ts';
 import { expireTimeouts } from './reconcilers/expiry.ts';
 import { removeGarbage } from './reconcilers/garbage.ts';
+import { pauseUnderPressure } from './reconcilers/memory-pressure.ts';
+import { restIdle } from './reconcilers/rest.ts';
 import { expireRows } from './reconcilers/retention.ts';
 import { settleAll } from './reconcilers/settle.ts';
+import { tidySnapshots } from './reconcilers/snapshots.ts';
+import { Activities } from './rest/activities.ts';
+import { Drains } from './rest/drains.ts';
 import { Secrets } from './secrets.ts';
 
 const firstSyncWaitMs = 3000;
 
 type Settings = Pick<
   ServerConfig,
-  'instance' | 'apiSocket' | 'gatewaySocket' | 'adminSocket' | 'masterKey' | 'firstKey'
+  'instance' | 'apiSocket' | 'gatewaySocket' | 'adminSocket' | 'masterKey' | 'firstKey' | 'prices' | 'rest' | 'restOf'
 >;
 
 /** A server that answers. Disposing it ends its work; sandboxes go on running. */
@@ -57,9 +65,16 @@ export async function startServer(
     secrets: new Secrets(settings.masterKey),
     log,
     once: new KeyedSerial(),
-    rest: { resting: false },
+    activities: new Activities(store),
+    drains: new Drains(),
+    freezing: new KeyedSerial(),
+    settings,
+    lonely: new Sightings(),
+    transfers: new Transfers(),
+    rest: { resting: false, unsaved: new Set() },
     ended: end.signal,
   };
+  await followActivity(core);
   const work = startReconcilers(core);
   await work.firstSync;
 
@@ -72,6 +87,7 @@ export async function startServer(
     end.abort();
     await Promise.all([app.close(), ...servers.map(close)]);
     await Promise.all([core.drives.idle(), work.ended]);
+    await core.activities.flush(Date.now());
   };
   try {
     const gateway = createJsonServer(gatewayHandlers(core), onProblem);
@@ -111,6 +127,11 @@ function startReconcilers(core: Core): { readonly firstSync: Promise<void>; read
   const ended = Promise.all([
     watching.finally(() => clearTimeout(late)),
     every(250, core.ended, core.log, 'expiry', () => expireTimeouts(core)),
+    every(500, core.ended, core.log, 'activity', () => keepActivity(core)),
+    every(500, core.ended, core.log, 'rest', () => restIdle(core)),
+    every(2000, core.ended, core.log, 'memory pressure', () => pauseUnderPressure(core)),
+    every(1000, core.ended, core.log, 'snapshots', () => tidySnapshots(core)),
+    every(60_000, core.ended, core.log, 'transfers', () => dropFinishedTransfers(core)),
     every(60_000, core.ended, core.log, 'garbage', () => removeGarbage(core)),
     every(600_000, core.ended, core.log, 'retention', () => expireRows(core)),
   ]).then(() => Promise.all(settling));

@@ -12,6 +12,10 @@ export interface SupervisorArguments {
   readonly insecure: boolean;
   /** Bring the instance down instead of up: used when no supervisor is alive to be asked. */
   readonly down: boolean;
+  /** Make the database anew from what is on disk, and end. */
+  readonly recover: boolean;
+  /** Only with `recover`: put a database that is there aside. */
+  readonly replace: boolean;
   readonly allowEgress: readonly string[];
 }
 
@@ -25,6 +29,8 @@ export function parseArguments(args: readonly string[]): SupervisorArguments {
       listen: { type: 'string' },
       insecure: { type: 'boolean', default: false },
       down: { type: 'boolean', default: false },
+      recover: { type: 'boolean', default: false },
+      replace: { type: 'boolean', default: false },
       'allow-egress': { type: 'string', multiple: true, default: [] },
     },
   });
@@ -36,6 +42,8 @@ export function parseArguments(args: readonly string[]): SupervisorArguments {
     listen: values.listen === undefined ? undefined : parseListen(values.listen),
     insecure: values.insecure,
     down: values.down,
+    recover: values.recover,
+    replace: values.replace,
     allowEgress: values['allow-egress'],
   };
 }

@@ -4,7 +4,9 @@ import { join, resolve } from 'node:path';
 import { createLog, errorFields, type Log } from '@skerry/kit';
 import { Problem } from '@skerry/model';
 import { parseArguments, type SupervisorArguments } from './arguments.ts';
+import { hasDatabase, refuseLostDatabase, setDatabaseAside, UnfinishedRecovery } from './control/recover.ts';
 import { readArtifacts, writeConfigFiles } from './instance/config-files.ts';
+import { ensureExportKeys } from './instance/export-keys.ts';
 import {
   ensureDataDir,
   ensureSecrets,
@@ -14,23 +16,25 @@ import {
   readIdentity,
   writeIdentity,
 } from './instance/identity.ts';
-import { layoutOf, lockFileOf, runRoot } from './instance/layout.ts';
+import { type Layout, layoutOf, lockFileOf, runRoot } from './instance/layout.ts';
 import {
   defaultListen,
   formatListen,
+  type ListenAddress,
   localUrl,
   parseListen,
   refuseOpenListen,
   refuseTakenPort,
 } from './instance/listen.ts';
 import { InstanceLock } from './instance/lock.ts';
+import { readSettings } from './instance/settings.ts';
 import { makeRunDirs } from './instance/run-dirs.ts';
 import { type Report, reportToStdout } from './report.ts';
 import { ensureParent, Supervisor } from './supervisor.ts';
 
 const checkout = resolve(import.meta.dirname, '../../..');
 
-/** `main.ts --data DIR --artifacts FILE [--listen HOST:PORT] [--insecure] [--down]`: runs an instance until SIGTERM, or brings it down. */
+/** `main.ts --data DIR --artifacts FILE [--listen HOST:PORT] [--insecure] [--down | --recover [--replace]]`: runs an instance until SIGTERM, brings it down, or makes its database anew. */
 async function main(): Promise<void> {
   const report = reportToStdout();
   try {
@@ -47,7 +51,7 @@ async function main(): Promise<void> {
       process.kill(process.pid, 'SIGTERM');
     });
     try {
-      await (wanted.down ? bringDown(wanted, report) : run(wanted, report));
+      await (wanted.down ? bringDown : wanted.recover ? recover : run)(wanted, report);
     } finally {
       await lock[Symbol.asyncDispose]();
     }
@@ -78,27 +82,23 @@ async function run(wanted: SupervisorArguments, report: Report): Promise<void> {
   const listen = wanted.listen ?? (present === undefined ? defaultListen : parseListen(present.listen));
   refuseOpenListen(listen, wanted.insecure);
   const artifacts = await readArtifacts(wanted.artifactsFile);
+  const settings = await readSettings(dataDir);
   const made = present ?? (await newIdentity(formatListen(listen), await otherIdentities(runRoot, undefined)));
   const identity: InstanceIdentity = { ...made, listen: formatListen(listen) };
   const layout = layoutOf(dataDir, identity);
   const fresh = !(await exists(layout.runDir));
   await ensureDataDir(dataDir, layout.uids.server);
   const log = logTo(join(layout.logDir, 'supervisor.log'));
-  const supervisor = new Supervisor({
-    layout,
-    instance: identity.id,
-    url: localUrl(listen),
-    checkout,
-    node: process.execPath,
-    log,
-    report,
-  });
+  await refuseLostDatabase(dataDir, layout.serverDir, identity.ran === true);
+  const supervisor = makeSupervisor(layout, identity, listen, log, report);
   await supervisor.endStale();
   await refuseTakenPort(listen);
   await writeIdentity(dataDir, identity);
   const secrets = await ensureSecrets(dataDir);
   await makeRunDirs(layout, identity);
-  await writeConfigFiles({ layout, identity, secrets, artifacts, listen, allowEgress: wanted.allowEgress });
+  const exportKeys = await ensureExportKeys(dataDir);
+  const { allowEgress } = wanted;
+  await writeConfigFiles({ layout, identity, secrets, artifacts, listen, allowEgress, settings, exportKeys });
   const asked = untilAsked(supervisor);
   try {
     await Promise.race([supervisor.up(), asked.first]);
@@ -110,6 +110,7 @@ async function run(wanted: SupervisorArguments, report: Report): Promise<void> {
     );
     throw error;
   }
+  if (identity.ran !== true) await writeIdentity(dataDir, { ...identity, ran: true });
   const { hard, problem } = await asked.down;
   report({ event: 'down', hard });
   if (hard || problem !== undefined) process.exitCode = 1;
@@ -121,29 +122,7 @@ async function bringDown(wanted: SupervisorArguments, report: Report): Promise<v
     report({ event: 'down', hard: false });
     return;
   }
-  const layout = layoutOf(wanted.dataDir, identity);
-  await ensureDataDir(wanted.dataDir, layout.uids.server);
-  const log = logTo(join(layout.logDir, 'supervisor.log'));
-  const listen = parseListen(identity.listen);
-  const supervisor = new Supervisor({
-    layout,
-    instance: identity.id,
-    url: localUrl(listen),
-    checkout,
-    node: process.execPath,
-    log,
-    report,
-  });
-  await makeRunDirs(layout, identity);
-  const artifacts = await readArtifacts(wanted.artifactsFile);
-  await writeConfigFiles({
-    layout,
-    identity,
-    secrets: await ensureSecrets(wanted.dataDir),
-    artifacts,
-    listen,
-    allowEgress: [],
-  });
+  const { supervisor, log } = await prepareForRest(wanted, identity, report);
   const asked = untilAsked(supervisor);
   try {
     await supervisor.upForRest();
@@ -155,6 +134,86 @@ async function bringDown(wanted: SupervisorArguments, report: Report): Promise<v
   const { hard, problem } = await asked.down;
   report({ event: 'down', hard });
   if (problem !== undefined && !hard) process.exitCode = 1;
+}
+
+/** Makes the database anew from what is on disk, and leaves the instance down. */
+async function recover(wanted: SupervisorArguments, report: Report): Promise<void> {
+  const { dataDir } = wanted;
+  const identity = await readIdentity(dataDir);
+  if (identity === undefined)
+    throw new Problem('not_found', `There is no Skerry in "${dataDir}"`, {
+      reason: 'no_instance',
+      hint: 'Name another directory with --data.',
+    });
+  const { supervisor, layout, log } = await prepareForRest(wanted, identity, report);
+  await supervisor.endStale();
+  const unfinished = new UnfinishedRecovery(dataDir);
+  const again = await unfinished.exists();
+  if (!again && !wanted.replace && (await hasDatabase(layout.serverDir)))
+    throw new Problem('precondition_failed', `"${dataDir}" has a database`, {
+      reason: 'database_present',
+      hint: 'If it is broken, "skerry recover --replace" puts it aside and makes a new one: keys but the first, events and holds are in the old one only.',
+    });
+  await unfinished.begin();
+  const aside = await setDatabaseAside(layout.serverDir);
+  try {
+    await supervisor.upForRest();
+    const answer = await supervisor.recover();
+    await unfinished.end();
+    report({ event: 'recovered', ...answer, ...(aside === undefined ? {} : { aside }) });
+  } catch (error) {
+    log.error('The database was not recovered', errorFields(error));
+    await supervisor.abandon();
+    throw error;
+  }
+  const { problem } = await supervisor.down();
+  report({ event: 'down', hard: false });
+  if (problem !== undefined) process.exitCode = 1;
+}
+
+/** Prepares an instance that is not to answer people. */
+async function prepareForRest(
+  wanted: SupervisorArguments,
+  identity: InstanceIdentity,
+  report: Report,
+): Promise<{ readonly supervisor: Supervisor; readonly layout: Layout; readonly log: Log }> {
+  const { dataDir } = wanted;
+  const layout = layoutOf(dataDir, identity);
+  await ensureDataDir(dataDir, layout.uids.server);
+  const log = logTo(join(layout.logDir, 'supervisor.log'));
+  const listen = parseListen(identity.listen);
+  const supervisor = makeSupervisor(layout, identity, listen, log, report);
+  await makeRunDirs(layout, identity);
+  await writeConfigFiles({
+    layout,
+    identity,
+    secrets: await ensureSecrets(dataDir),
+    artifacts: await readArtifacts(wanted.artifactsFile),
+    listen,
+    allowEgress: [],
+    // Settings that cannot be read must not keep the sandboxes from coming to rest.
+    settings: {},
+    exportKeys: await ensureExportKeys(dataDir),
+  });
+  return { supervisor, layout, log };
+}
+
+function makeSupervisor(
+  layout: Layout,
+  identity: InstanceIdentity,
+  listen: ListenAddress,
+  log: Log,
+  report: Report,
+): Supervisor {
+  return new Supervisor({
+    layout,
+    instance: identity.id,
+    url: localUrl(listen),
+    checkout,
+    node: process.execPath,
+    log,
+    report,
+  });
 }
 
 /** The first signal rests everything, the second ends it hard. */

@@ -1,4 +1,4 @@
-import type { RestAnswer } from '@skerry/protocol';
+import type { RecoverAnswer, RestAnswer } from '@skerry/protocol';
 
 /** What the supervisor tells whoever started it: one JSON line an event on standard output. */
 export type SupervisorEvent =
@@ -16,6 +16,8 @@ export type SupervisorEvent =
   | { readonly event: 'serves'; readonly program: string; readonly pid: number }
   | { readonly event: 'resting' }
   | ({ readonly event: 'rested' } & RestAnswer)
+  /** `aside`: where the database is that was there before. */
+  | ({ readonly event: 'recovered'; readonly aside?: string } & RecoverAnswer)
   | {
       readonly event: 'failed';
       readonly code: string;

@@ -3,8 +3,9 @@ import type { Server } from 'node:http';
 import { join } from 'node:path';
 import { type Log, tryCommand, writeFileAtomic } from '@skerry/kit';
 import { Problem } from '@skerry/model';
-import type { RestAnswer } from '@skerry/protocol';
+import type { RecoverAnswer, RestAnswer } from '@skerry/protocol';
 import { serveControl } from './control/control-server.ts';
+import { recoverDatabase } from './control/recover.ts';
 import { restSandboxes } from './control/rest.ts';
 import { type Layout, type ProgramName, programNames } from './instance/layout.ts';
 import { commandLine, programEnvironment, teardownCommandLine } from './programs/command-line.ts';
@@ -90,6 +91,11 @@ export class Supervisor {
   async upForRest(): Promise<void> {
     await this.endStale();
     await this.#start('host', 'server');
+  }
+
+  /** Has the server make its database anew. Only after `upForRest`; `down` comes next. */
+  async recover(): Promise<RecoverAnswer> {
+    return recoverDatabase(this.#options.layout.adminSocket);
   }
 
   async endStale(): Promise<void> {

@@ -2,18 +2,27 @@
 package control
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
+	"os"
+	"regexp"
 	"strings"
-	"sync/atomic"
+	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"skerry.dev/guest/internal/access"
+	"skerry.dev/guest/internal/awake"
+	"skerry.dev/guest/internal/gate"
+	"skerry.dev/guest/internal/generation"
+	"skerry.dev/guest/internal/hooks"
 	"skerry.dev/guest/internal/process"
 	"skerry.dev/guest/internal/settings"
 	"skerry.dev/guest/internal/trust"
@@ -30,19 +39,49 @@ const (
 
 // Server answers the host.
 type Server struct {
-	version  string
-	secret   atomic.Pointer[string]
-	settings *settings.Current
-	table    *process.Table
-	ending   *Ending
-	log      *slog.Logger
+	version    string
+	secrets    secrets
+	settings   *settings.Current
+	table      *process.Table
+	ending     *Ending
+	gate       *gate.Gate
+	clock      *awake.Clock
+	generation *generation.Current
+	hooks      *hooks.Runner
+	log        *slog.Logger
+	// insidersRefused says that callers from inside the sandbox cannot be the host.
+	insidersRefused bool
+
+	// turn is held by whoever changes the life of the guest: /init, /suspend and /resume come one after the other.
+	turn sync.Mutex
+	// restored is the answer to the latest /init of a restored guest, guarded by turn.
+	restored *initialised
 }
 
-// NewServer makes the control port's server. secret is what the host must send with each request.
-func NewServer(version, secret string, current *settings.Current, table *process.Table, ending *Ending, log *slog.Logger) *Server {
-	server := &Server{version: version, settings: current, table: table, ending: ending, log: log}
-	server.secret.Store(&secret)
-	return server
+// Parts are what the control port acts on.
+type Parts struct {
+	Version string
+	// Secret is what the host must send with each request; SpecEnviron, where the one of a restored guest is found.
+	Secret, SpecEnviron string
+	Settings            *settings.Current
+	Table               *process.Table
+	Ending              *Ending
+	Gate                *gate.Gate
+	Clock               *awake.Clock
+	Generation          *generation.Current
+	Hooks               *hooks.Runner
+	Log                 *slog.Logger
+}
+
+// NewServer makes the control port's server.
+func NewServer(parts Parts) *Server {
+	// Where the secret can be read inside, it is no proof for a caller from inside.
+	_, err := os.Stat(SpecEnviron)
+	return &Server{
+		version: parts.Version, settings: parts.Settings, table: parts.Table, ending: parts.Ending, gate: parts.Gate, clock: parts.Clock,
+		generation: parts.Generation, hooks: parts.Hooks, log: parts.Log, insidersRefused: err == nil,
+		secrets: secrets{environ: parts.SpecEnviron, boot: parts.Secret, valid: parts.Secret},
+	}
 }
 
 // Handler returns the routes behind the check of the secret.
@@ -52,14 +91,27 @@ func (s *Server) Handler() http.Handler {
 	routes.HandleFunc("GET /info", s.info)
 	routes.HandleFunc("POST /shutdown", s.shutdown)
 	routes.HandleFunc("POST /sync", s.sync)
+	routes.HandleFunc("POST /suspend", s.suspend)
+	routes.HandleFunc("POST /resume", s.resume)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !access.Same(r.Header.Get("X-Skerry-Boot-Secret"), *s.secret.Load()) {
+		same, err := s.secrets.same(r.Header.Get("X-Skerry-Boot-Secret"), s.gate.Held())
+		if err != nil {
+			s.log.Error("The environment of the start cannot be read", "error", err)
+		}
+		if !same || s.insidersRefused && fromInside(r) {
 			access.WriteError(w, http.StatusUnauthorized, "unauthorized")
 			return
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, bodyLimit)
 		routes.ServeHTTP(w, r)
 	})
+}
+
+// fromInside reports whether the caller is a program of the sandbox.
+func fromInside(r *http.Request) bool {
+	local, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
+	remote, err := net.ResolveTCPAddr("tcp", r.RemoteAddr)
+	return !ok || err != nil || remote.IP.IsLoopback() || remote.IP.Equal(local.IP)
 }
 
 type versions struct {
@@ -87,6 +139,24 @@ type initialisation struct {
 	// ControlSecret, when given, takes the place of the boot secret: gVisor shows the environment of a start to every user
 	// of the sandbox, in /proc/gvisor/spec_environ.
 	ControlSecret string `json:"controlSecret"`
+	// GenerationID is 32 hex digits; the guest makes one of its own when a boot has none.
+	GenerationID string `json:"generationId"`
+	// Restored is given when the memory is from an earlier life.
+	Restored *restoration `json:"restored"`
+
+	// context is that of the request.
+	context context.Context
+}
+
+var generationPattern = regexp.MustCompile(`^[0-9a-f]{32}$`)
+
+// initialised is the answer to /init.
+type initialised struct {
+	versions
+	Hooks []hooks.Result `json:"hooks,omitempty"`
+
+	// generationID tells the same call made again from another restore.
+	generationID string
 }
 
 func (given *initialisation) check() error {
@@ -99,6 +169,12 @@ func (given *initialisation) check() error {
 		return errors.New("`hostname` is no host name of at most 64 letters, digits, dots and dashes")
 	case given.CABundle != "" && !strings.Contains(given.CABundle, "-----BEGIN CERTIFICATE-----"):
 		return errors.New("`caBundle` holds no PEM certificate")
+	case given.GenerationID != "" && !generationPattern.MatchString(given.GenerationID):
+		return errors.New("`generationId` must be 32 digits of 0-9 and a-f")
+	case given.Restored != nil && given.GenerationID == "":
+		return errors.New("`generationId` is missing: a restored guest is told a new one")
+	case given.Restored != nil && given.Restored.As != generation.Resume && given.Restored.As != generation.Fork:
+		return errors.New("`restored.as` must be \"resume\" or \"fork\"")
 	}
 	for name, value := range given.Env {
 		if name == "" || strings.ContainsAny(name, "=\x00") || strings.ContainsRune(value, 0) {
@@ -118,34 +194,61 @@ func (s *Server) initialise(w http.ResponseWriter, r *http.Request) {
 		access.WriteError(w, http.StatusBadRequest, err.Error())
 		return
 	}
-	if s.settings.Closing() {
+	given.context = r.Context()
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	switch {
+	case s.settings.Closing():
 		access.WriteError(w, http.StatusServiceUnavailable, "the sandbox is shutting down")
 		return
+	case given.Restored == nil && s.secrets.isRenewed():
+		access.WriteError(w, http.StatusConflict, "this memory was restored: `restored` is missing")
+		return
+	case given.Restored != nil && s.restored != nil && s.restored.generationID == given.GenerationID && !s.gate.Held():
+		// The host did not hear the answer. What was done is not done twice.
+		writeJSON(w, s.restored)
+		return
+	}
+	if given.Restored != nil {
+		s.gate.Hold()
+		s.generation.Hold()
 	}
 	if err := s.apply(&given); err != nil {
 		s.log.Error("The initialisation failed", "error", err)
 		access.WriteError(w, http.StatusInternalServerError, err.Error())
 		return
 	}
-	s.log.Info("Initialised", "sandboxId", given.SandboxID, "bootId", given.BootID, "generation", given.Generation)
-	writeJSON(w, s.versions())
+	answer := initialised{versions: s.versions(), Hooks: s.begin(&given), generationID: given.GenerationID}
+	as := generation.Boot
+	if given.Restored != nil {
+		as, s.restored = given.Restored.As, &answer
+	}
+	s.log.Info("Initialised", "sandboxId", given.SandboxID, "bootId", given.BootID, "generation", given.Generation, "as", as)
+	writeJSON(w, answer)
 }
 
-// apply changes the machine first and opens the public port last.
+// apply changes the machine first and stores the settings last. A disk that is full must not keep a sandbox from coming back:
+// nobody could make room in it then.
 func (s *Server) apply(given *initialisation) error {
 	if given.Hostname != "" {
 		renamed, err := setHostname(given.Hostname)
-		if err != nil {
+		switch {
+		case noRoom(err):
+			s.log.Warn("The host name cannot be written, since the disk is full", "error", err)
+		case err != nil:
 			return err
-		}
-		if !renamed {
+		case !renamed:
 			s.log.Warn("The hostname could not be set: the engine must give it at the start", "hostname", given.Hostname)
 		}
 	}
 	var trustEnv map[string]string
 	if given.CABundle != "" {
-		if err := trust.Install(given.CABundle); err != nil {
+		err := trust.Install(given.CABundle)
+		if err != nil && !noRoom(err) {
 			return fmt.Errorf("cannot install the machine's certificates: %w", err)
+		}
+		if err != nil {
+			s.log.Warn("The machine's certificates cannot be installed, since the disk is full", "error", err)
 		}
 		trustEnv = trust.Environment
 	}
@@ -157,7 +260,10 @@ func (s *Server) apply(given *initialisation) error {
 		user = "root"
 	}
 	if given.ControlSecret != "" {
-		s.secret.Store(&given.ControlSecret)
+		s.secrets.replace(given.ControlSecret)
+	}
+	if given.GenerationID == "" {
+		given.GenerationID = newGenerationID()
 	}
 	s.settings.Store(settings.Settings{
 		SandboxID: given.SandboxID, BootID: given.BootID, Generation: given.Generation, AccessToken: given.AccessToken,
@@ -165,6 +271,8 @@ func (s *Server) apply(given *initialisation) error {
 	})
 	return nil
 }
+
+func noRoom(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
 
 // setClock follows the host's clock where the engine lets a guest have one of its own.
 func (s *Server) setClock(now time.Time) {
@@ -181,8 +289,9 @@ func (s *Server) info(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, struct {
 		versions
 		Initialised bool `json:"initialised"`
+		Held        bool `json:"held"`
 		Processes   int  `json:"processes"`
-	}{s.versions(), s.settings.Load() != nil, s.table.Count()})
+	}{s.versions(), s.settings.Load() != nil, s.gate.Held(), s.table.Count()})
 }
 
 func (s *Server) sync(w http.ResponseWriter, _ *http.Request) {
@@ -212,5 +321,7 @@ func (s *Server) shutdown(w http.ResponseWriter, r *http.Request) {
 
 func writeJSON(w http.ResponseWriter, value any) {
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(value)
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	_ = encoder.Encode(value)
 }

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"skerry.dev/guest/internal/gate"
 	"skerry.dev/guest/internal/process"
 	"skerry.dev/guest/internal/reaper"
 	"skerry.dev/guest/internal/settings"
@@ -28,6 +29,7 @@ const (
 type Ending struct {
 	settings *settings.Current
 	table    *process.Table
+	gate     *gate.Gate
 	reaper   *reaper.Reaper
 	log      *slog.Logger
 
@@ -36,8 +38,8 @@ type Ending struct {
 }
 
 // NewEnding makes the ending of the program.
-func NewEnding(current *settings.Current, table *process.Table, children *reaper.Reaper, log *slog.Logger) *Ending {
-	return &Ending{settings: current, table: table, reaper: children, log: log}
+func NewEnding(current *settings.Current, table *process.Table, held *gate.Gate, children *reaper.Reaper, log *slog.Logger) *Ending {
+	return &Ending{settings: current, table: table, gate: held, reaper: children, log: log}
 }
 
 // Run refuses new work, asks all processes to end, kills what is left after grace, and syncs. It returns how many it killed.
@@ -45,6 +47,8 @@ func NewEnding(current *settings.Current, table *process.Table, children *reaper
 func (e *Ending) Run(grace time.Duration) int {
 	e.once.Do(func() {
 		e.settings.Close()
+		// Whoever waits learns that there is nothing to wait for.
+		e.gate.Open()
 		e.log.Info("Shutting down", "graceMs", grace.Milliseconds())
 		e.signal(syscall.SIGTERM)
 		// A stopped process cannot act on the signal.

@@ -133,7 +133,7 @@ func (s *Service) WatchDir(ctx context.Context, request *connect.Request[filesys
 			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 				return connect.NewError(connect.CodeDeadlineExceeded, errors.New("the watch's time is over"))
 			}
-			return ctx.Err()
+			return context.Cause(ctx)
 		}
 		alarm.Reset(interval)
 	}

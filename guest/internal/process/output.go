@@ -5,6 +5,8 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	"skerry.dev/guest/internal/awake"
 )
 
 const (
@@ -31,7 +33,8 @@ type ending struct {
 // output distributes what one process writes: to the attached clients, who slow the process down when they do not read, or,
 // while there is none, into the backlog.
 type output struct {
-	// stall is how long an attached client may make no progress.
+	clock *awake.Clock
+	// stall is how long an attached client may make no progress, in time awake.
 	stall time.Duration
 
 	mu          sync.Mutex
@@ -50,7 +53,7 @@ type subscriber struct {
 
 	queue    []chunk
 	queued   int
-	progress time.Time
+	progress time.Duration
 	failure  error
 	gone     bool
 	// ready has room for one wake-up.
@@ -59,15 +62,15 @@ type subscriber struct {
 	onStall func()
 }
 
-func newOutput(stall time.Duration) *output {
-	return &output{stall: stall, subscribers: map[*subscriber]struct{}{}, moved: make(chan struct{})}
+func newOutput(clock *awake.Clock, stall time.Duration) *output {
+	return &output{clock: clock, stall: stall, subscribers: map[*subscriber]struct{}{}, moved: make(chan struct{})}
 }
 
 // attach adds a client. The first one gets the backlog.
 func (o *output) attach(onStall func()) *subscriber {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	s := &subscriber{output: o, ready: make(chan struct{}, 1), progress: time.Now(), onStall: onStall}
+	s := &subscriber{output: o, ready: make(chan struct{}, 1), progress: o.clock.Now(), onStall: onStall}
 	if len(o.subscribers) == 0 {
 		s.queue, s.dropped = o.backlog.take()
 		for _, waiting := range s.queue {
@@ -84,12 +87,6 @@ func (o *output) attach(onStall func()) *subscriber {
 // write hands data to everybody attached, waiting for the slow ones, or keeps it in the backlog. It copies data, and lets go of
 // what comes after the end.
 func (o *output) write(from source, data []byte) {
-	var timer *time.Timer
-	defer func() {
-		if timer != nil {
-			timer.Stop()
-		}
-	}()
 	for {
 		o.mu.Lock()
 		if o.ending != nil {
@@ -102,7 +99,7 @@ func (o *output) write(from source, data []byte) {
 			o.mu.Unlock()
 			return
 		}
-		patience := o.stall - time.Since(full.progress)
+		patience := o.stall - (o.clock.Now() - full.progress)
 		if patience <= 0 {
 			o.detach(full, errSlowClient)
 			o.mu.Unlock()
@@ -110,22 +107,19 @@ func (o *output) write(from source, data []byte) {
 		}
 		moved := o.moved
 		o.mu.Unlock()
-		if timer == nil {
-			timer = time.NewTimer(patience)
-		} else {
-			timer.Reset(patience)
-		}
+		timer := o.clock.NewTimer(patience)
 		select {
 		case <-moved:
 		case <-timer.C:
 		}
+		timer.Stop()
 	}
 }
 
 func (o *output) oldestFull() *subscriber {
 	var oldest *subscriber
 	for s := range o.subscribers {
-		if s.queued >= queueLimit && (oldest == nil || s.progress.Before(oldest.progress)) {
+		if s.queued >= queueLimit && (oldest == nil || s.progress < oldest.progress) {
 			oldest = s
 		}
 	}
@@ -140,7 +134,7 @@ func (o *output) deliver(from source, data []byte) {
 	piece := chunk{from: from, data: append([]byte(nil), data...)}
 	for s := range o.subscribers {
 		if len(s.queue) == 0 {
-			s.progress = time.Now()
+			s.progress = o.clock.Now()
 		}
 		s.queue = append(s.queue, piece)
 		s.queued += piece.cost()
@@ -232,7 +226,7 @@ func (s *subscriber) took() {
 	s.queued -= s.queue[0].cost()
 	s.queue[0] = chunk{}
 	s.queue = s.queue[1:]
-	s.progress = time.Now()
+	s.progress = s.output.clock.Now()
 	if wasFull {
 		s.output.announceMove()
 	}

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"testing"
 	"time"
+
+	"skerry.dev/guest/internal/awake"
 )
 
 func TestBacklog(t *testing.T) {
@@ -52,7 +54,7 @@ func TestOutput(t *testing.T) {
 		return string(piece.data)
 	}
 	t.Run("what the last client did not take is kept for the next one, in order", func(t *testing.T) {
-		o := newOutput(time.Minute)
+		o := newOutput(awake.New(), time.Minute)
 		first := o.attach(nil)
 		o.write(fromStdout, []byte("a"))
 		o.write(fromStderr, []byte("b"))
@@ -71,7 +73,7 @@ func TestOutput(t *testing.T) {
 		}
 	})
 	t.Run("write() waits for a slow client, and detaches one that makes no progress", func(t *testing.T) {
-		o := newOutput(100 * time.Millisecond)
+		o := newOutput(awake.New(), 100*time.Millisecond)
 		stalled := false
 		slow := o.attach(func() { stalled = true })
 		begin := time.Now()
@@ -91,7 +93,7 @@ func TestOutput(t *testing.T) {
 		}
 	})
 	t.Run("write() goes on as soon as there is room", func(t *testing.T) {
-		o := newOutput(time.Minute)
+		o := newOutput(awake.New(), time.Minute)
 		s := o.attach(nil)
 		written := make(chan struct{})
 		go func() {

@@ -13,6 +13,7 @@ import (
 
 	"connectrpc.com/connect"
 
+	"skerry.dev/guest/internal/awake"
 	"skerry.dev/guest/internal/settings"
 	"skerry.dev/guest/internal/users"
 	processpb "skerry.dev/guest/proto/process"
@@ -42,8 +43,8 @@ type Process struct {
 	leaderGone atomic.Bool
 	timedOut   atomic.Bool
 	killing    sync.Mutex
-	deadline   *time.Timer
-	// lastRead is when output last came, in nanoseconds.
+	deadline   *awake.Timer
+	// lastRead is when output last came, in nanoseconds awake.
 	lastRead atomic.Int64
 	// bytesRead counts all output.
 	bytesRead atomic.Int64
@@ -51,8 +52,9 @@ type Process struct {
 	distributing atomic.Int32
 }
 
-// start runs the request's program as user and attaches the one who asked. After deadline, unless it is zero, the whole tree ends.
-func (t *Table) start(request *processpb.StartRequest, user *users.User, with *settings.Settings, deadline time.Time, onStall func()) (*Process, *subscriber, error) {
+// start runs the request's program as user and attaches the one who asked. After limit of time awake, unless it is zero,
+// the whole tree ends.
+func (t *Table) start(request *processpb.StartRequest, user *users.User, with *settings.Settings, limit time.Duration, onStall func()) (*Process, *subscriber, error) {
 	config := request.GetProcess()
 	mark := newMark()
 	directory, err := workingDirectory(config.GetCwd(), user, with.DefaultWorkdir)
@@ -76,7 +78,7 @@ func (t *Table) start(request *processpb.StartRequest, user *users.User, with *s
 
 	process := &Process{
 		tag: request.Tag, config: config, mark: mark, user: user, table: t,
-		output: newOutput(t.stall), input: stdio.input, terminal: stdio.terminal,
+		output: newOutput(t.clock, t.stall), input: stdio.input, terminal: stdio.terminal,
 	}
 	// The subscriber exists before the process, so that the one who started it gets the first byte.
 	first := process.output.attach(onStall)
@@ -100,8 +102,8 @@ func (t *Table) start(request *processpb.StartRequest, user *users.User, with *s
 	}
 	process.pid = pid
 	t.add(process)
-	if !deadline.IsZero() {
-		process.deadline = time.AfterFunc(time.Until(deadline), process.expire)
+	if limit != 0 {
+		process.deadline = t.clock.AfterFunc(limit, process.expire)
 	}
 	go process.follow(stdio.outputs, status)
 	return process, first, nil
@@ -121,7 +123,7 @@ func (p *Process) follow(outputs []outputPipe, status <-chan syscall.WaitStatus)
 	ended := <-status
 	p.leaderGone.Store(true)
 	p.input.close()
-	p.lastRead.Store(time.Now().UnixNano())
+	p.noteRead()
 	p.awaitQuiet(drained)
 	if p.deadline != nil {
 		p.deadline.Stop()
@@ -136,16 +138,18 @@ func (p *Process) follow(outputs []outputPipe, status <-chan syscall.WaitStatus)
 
 // awaitQuiet returns when all output was read, or when what the process left behind is silent or does not stop.
 func (p *Process) awaitQuiet(drained <-chan struct{}) {
-	latest, most := time.Now().Add(drainAfterExit), p.bytesRead.Load()+drainBytes
+	clock := p.table.clock
+	latest, most := clock.Now()+drainAfterExit, p.bytesRead.Load()+drainBytes
 	for {
-		wait := time.Until(time.Unix(0, p.lastRead.Load()).Add(quietAfterExit))
-		if wait <= 0 || p.bytesRead.Load() > most && time.Now().After(latest) {
+		now := clock.Now()
+		wait := time.Duration(p.lastRead.Load()) + quietAfterExit - now
+		if wait <= 0 || p.bytesRead.Load() > most && now > latest {
 			if p.distributing.Load() == 0 {
 				return
 			}
 			wait = quietAfterExit
 		}
-		timer := time.NewTimer(wait)
+		timer := clock.NewTimer(wait)
 		select {
 		case <-drained:
 			timer.Stop()
@@ -154,6 +158,8 @@ func (p *Process) awaitQuiet(drained <-chan struct{}) {
 		}
 	}
 }
+
+func (p *Process) noteRead() { p.lastRead.Store(int64(p.table.clock.Now())) }
 
 func (p *Process) copyOutput(pipe outputPipe) {
 	defer pipe.file.Close()
@@ -164,7 +170,7 @@ func (p *Process) copyOutput(pipe outputPipe) {
 			p.bytesRead.Add(int64(count))
 			p.distributing.Add(1)
 			p.output.write(pipe.from, buffer[:count])
-			p.lastRead.Store(time.Now().UnixNano())
+			p.noteRead()
 			p.distributing.Add(-1)
 		}
 		if err != nil {

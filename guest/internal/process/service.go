@@ -44,8 +44,7 @@ func (s *Service) Start(ctx context.Context, request *connect.Request[processpb.
 	if request.Msg.GetProcess() == nil {
 		return connect.NewError(connect.CodeInvalidArgument, errors.New("`process` is missing"))
 	}
-	deadline, _ := ctx.Deadline()
-	process, subscriber, err := s.table.start(request.Msg, user, with, deadline, access.AbandonOnStall(ctx))
+	process, subscriber, err := s.table.start(request.Msg, user, with, timeLimit(ctx), access.AbandonOnStall(ctx))
 	if err != nil {
 		return err
 	}

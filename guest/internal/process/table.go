@@ -9,6 +9,7 @@ import (
 
 	"connectrpc.com/connect"
 
+	"skerry.dev/guest/internal/awake"
 	"skerry.dev/guest/internal/reaper"
 	"skerry.dev/guest/internal/settings"
 	processpb "skerry.dev/guest/proto/process"
@@ -20,6 +21,7 @@ var errClosing = errors.New("the sandbox is shutting down")
 type Table struct {
 	reaper   *reaper.Reaper
 	settings *settings.Current
+	clock    *awake.Clock
 	stall    time.Duration
 	retain   time.Duration
 
@@ -29,10 +31,10 @@ type Table struct {
 }
 
 // NewTable makes an empty table. An attached client that makes no progress for stall is detached, and how a process ended
-// is known for retain.
-func NewTable(children *reaper.Reaper, current *settings.Current, stall, retain time.Duration) *Table {
+// is known for retain; both count time awake, as do the timeouts of processes.
+func NewTable(children *reaper.Reaper, current *settings.Current, clock *awake.Clock, stall, retain time.Duration) *Table {
 	return &Table{
-		reaper: children, settings: current, stall: stall, retain: retain,
+		reaper: children, settings: current, clock: clock, stall: stall, retain: retain,
 		running: map[int]*Process{}, ended: map[int]*Process{},
 	}
 }
@@ -82,7 +84,7 @@ func (t *Table) retire(p *Process) {
 		delete(t.running, p.pid)
 		t.ended[p.pid] = p
 	}
-	time.AfterFunc(t.retain, func() {
+	t.clock.AfterFunc(t.retain, func() {
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		if t.ended[p.pid] == p {

@@ -3,11 +3,18 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { newId, type OwnerBlob, Problem } from '@skerry/model';
 import type { Backend, BackendEvent, BootRequest, DiskSpec } from './backend.ts';
+import { snapshotConformance } from './conformance-snapshots.ts';
 
 export interface ConformanceOptions {
   /** Image that disks are made from. */
   readonly image: string;
   readonly memoryMiB: number;
+}
+
+/** What the tests make things from. */
+export interface ConformanceParts {
+  diskSpec(): DiskSpec;
+  bootRequest(disk: DiskSpec): BootRequest;
 }
 
 /** Declares the tests. `backend` gives the backend when they run; each test removes what it made. */
@@ -175,4 +182,6 @@ export function backendConformance(backend: () => Backend, options: ConformanceO
       assert.ok((await backend().listDisks()).some((other) => other.diskId === disk.diskId));
     });
   });
+
+  snapshotConformance(backend, { diskSpec, bootRequest });
 }

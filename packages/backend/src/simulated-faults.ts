@@ -56,7 +56,7 @@ export class SimulatedFaults {
     if (this.#delayMs > 0) await sleep(this.#delayMs, undefined, signal === undefined ? {} : { signal });
     signal?.throwIfAborted();
     if (fault?.when === 'before') throw this.#problemOf(fault);
-    const result = await effect();
+    const result = await unlessAborted(Promise.resolve(effect()), signal);
     if (fault?.when === 'after') throw this.#problemOf(fault);
     return result;
   }
@@ -79,5 +79,20 @@ export class SimulatedFaults {
     return (
       fault.problem ?? new Problem('unavailable', 'The simulated host does not answer', { reason: 'simulated_fault' })
     );
+  }
+}
+
+/** Waits for an effect; a caller that goes away waits no longer, and the effect goes on. */
+async function unlessAborted<T>(effect: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return effect;
+  const { promise, reject } = Promise.withResolvers<never>();
+  const onAbort = (): void => reject(Problem.from(signal.reason));
+  signal.addEventListener('abort', onAbort);
+  try {
+    return await Promise.race([effect, promise]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+    // What becomes of an effect that nobody waits for is seen at its next call.
+    effect.catch(() => undefined);
   }
 }

@@ -6,16 +6,21 @@ import type {
   EngineBootState,
   EngineDescription,
   EngineExit,
+  EngineMemoryFormat,
   EngineUsage,
 } from '@skerry/engine';
 import { errorFields, KeyedSerial, type Log } from '@skerry/kit';
 import { type BootId, Problem } from '@skerry/model';
-import { bundleFiles, writeBundle } from './bundle.ts';
+import { Builds } from './builds.ts';
+import { bundleFiles, readBuild, writeBundle } from './bundle.ts';
 import { Cgroups } from './cgroups.ts';
+import { engineName, Memory, transferDeadlineMs } from './memory.ts';
+import { checkMemoryImage } from './memory-image.ts';
+import { restoreProblem, startProblem } from './begin-problem.ts';
 import { type Ending, watchSandbox } from './watch.ts';
 import { preferStubs } from './prefer-stubs.ts';
 import { probeRunsc } from './probe.ts';
-import { type Runsc, runSandbox } from './runsc.ts';
+import { runSandbox } from './runsc.ts';
 import {
   clearStateDir,
   listSandboxStates,
@@ -32,6 +37,11 @@ export interface GvisorEngineOptions {
   readonly instance: string;
   /** Directory for runsc's own state, lost at a reboot; made when absent. */
   readonly stateDir: string;
+  /**
+   * Directory in which every build of runsc lies that a boot or a memory image was begun with; durable, and on a file system that lets programs
+   * be run. Made when absent.
+   */
+  readonly buildsDir: string;
   readonly log: Log;
 }
 
@@ -44,22 +54,27 @@ export function createGvisorEngine(options: GvisorEngineOptions): Engine {
 
 class GvisorEngine implements Engine {
   readonly #options: GvisorEngineOptions;
-  readonly #runsc: Runsc;
+  readonly #stateDir: string;
+  readonly #builds: Builds;
+  readonly #memory: Memory;
   readonly #cgroups: Cgroups;
   readonly #serial = new KeyedSerial<BootId>();
   readonly #starts = new Map<BootId, AbortController>();
+  readonly #saves = new Map<BootId, AbortController>();
   readonly #endings = new Map<BootId, Ending>();
   #probed: Promise<void> | undefined;
 
   constructor(options: GvisorEngineOptions) {
     this.#options = options;
-    this.#runsc = { path: options.runscPath, stateDir: options.stateDir };
+    this.#stateDir = options.stateDir;
+    this.#builds = new Builds(options.buildsDir);
     this.#cgroups = new Cgroups(options.instance);
+    this.#memory = new Memory({ stateDir: options.stateDir, cgroups: this.#cgroups, builds: this.#builds });
   }
 
   async describe(signal?: AbortSignal): Promise<EngineDescription> {
-    const { runscVersion } = this.#options;
-    this.#probed ??= probeRunsc(this.#runsc, runscVersion, signal);
+    const { runscPath, runscVersion, stateDir } = this.#options;
+    this.#probed ??= probeRunsc({ path: runscPath, stateDir }, runscVersion, signal);
     try {
       await this.#probed;
     } catch (error) {
@@ -67,22 +82,32 @@ class GvisorEngine implements Engine {
       throw error;
     }
     return {
-      name: 'gvisor',
+      name: engineName,
       version: runscVersion,
       build: runscVersion,
       isolation: 'gvisor',
-      capabilities: { freeze: true, memorySnapshot: false, diskForm: 'tree' },
+      capabilities: { freeze: true, memorySnapshot: true, diskForm: 'tree' },
     };
   }
 
   async start(spec: EngineBootSpec, signal?: AbortSignal): Promise<void> {
-    await this.#serial.run(spec.bootId, async () => this.#start(spec, signal));
+    await this.#serial.run(spec.bootId, async () => this.#begin(spec, undefined, signal));
   }
 
-  async #start(spec: EngineBootSpec, signal?: AbortSignal): Promise<void> {
+  async restore(
+    spec: EngineBootSpec,
+    memoryDirectory: string,
+    format: EngineMemoryFormat,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    await this.#serial.run(spec.bootId, async () => this.#begin(spec, { directory: memoryDirectory, format }, signal));
+  }
+
+  /** Starts a boot, or brings one back from saved memory. */
+  async #begin(spec: EngineBootSpec, image: MemoryImage | undefined, signal?: AbortSignal): Promise<void> {
     const { bootId } = spec;
     if (signal?.aborted === true) throw Problem.from(signal.reason);
-    const before = await readSandboxState(this.#runsc.stateDir, bootId);
+    const before = await readSandboxState(this.#stateDir, bootId);
     if (before !== undefined && hasStarted(before)) {
       if (await this.#isAlive(bootId, before)) return this.#attend(bootId, before);
       throw new Problem('precondition_failed', `Boot "${bootId}" has ended already`, { reason: 'boot_ended' });
@@ -90,23 +115,32 @@ class GvisorEngine implements Engine {
     const abort = new AbortController();
     this.#starts.set(bootId, abort);
     try {
-      // What a start that was killed half-way left would be taken over by runsc as it is: a group without limits.
-      if (before !== undefined || (await this.#cgroups.exists(bootId))) await this.#sweep(bootId);
-      await mkdir(this.#runsc.stateDir, { recursive: true, mode: 0o711 });
-      await writeBundle(spec, this.#cgroups.pathOf(bootId));
-      await runSandbox(this.#runsc, {
-        bootId,
-        bundle: spec.directory,
-        logPath: spec.logPath,
-        runscLog: bundleFiles.runscLog(spec.directory),
-        panicLog: bundleFiles.panicLog(spec.directory),
-        signal: AbortSignal.any([
-          abort.signal,
-          AbortSignal.timeout(deadlines.start),
-          ...(signal === undefined ? [] : [signal]),
-        ]),
+      const build = image === undefined ? this.#options.runscVersion : image.format.build;
+      await this.#builds.hold(build, async () => {
+        const { path, deadlineMs } = image === undefined ? await this.#ownBuild() : await this.#buildOf(image, spec);
+        // What a start that was killed half-way left would be taken over by runsc as it is: a group without limits.
+        if (before !== undefined || (await this.#cgroups.exists(bootId))) await this.#sweep(bootId);
+        await mkdir(this.#stateDir, { recursive: true, mode: 0o711 });
+        const restored = image !== undefined;
+        await writeBundle(spec, { cgroupsPath: this.#cgroups.pathOf(bootId), build, restored });
+        await runSandbox(
+          { path, stateDir: this.#stateDir },
+          {
+            bootId,
+            bundle: spec.directory,
+            logPath: spec.logPath,
+            runscLog: bundleFiles.runscLog(spec.directory),
+            panicLog: bundleFiles.panicLog(spec.directory),
+            ...(image === undefined ? {} : { image: image.directory }),
+            signal: AbortSignal.any([
+              abort.signal,
+              AbortSignal.timeout(deadlineMs),
+              ...(signal === undefined ? [] : [signal]),
+            ]),
+          },
+        );
       });
-      const state = await readSandboxState(this.#runsc.stateDir, bootId);
+      const state = await readSandboxState(this.#stateDir, bootId);
       if (state === undefined) throw new Error('runsc left no state');
       this.#attend(bootId, state);
       preferStubs(this.#cgroups, bootId, state).catch((error: unknown) =>
@@ -119,23 +153,40 @@ class GvisorEngine implements Engine {
       await this.#sweep(bootId).catch((failure: unknown) =>
         this.#options.log.error('Could not clean up after a failed start', { bootId, ...errorFields(failure) }),
       );
-      if (
-        error instanceof Error &&
-        (error.name === 'AbortError' || error.name === 'TimeoutError' || error instanceof Problem)
-      )
-        throw Problem.from(error);
-      throw new Problem('internal', `gVisor could not start boot "${bootId}"`, {
-        reason: 'engine_start_failed',
-        cause: error,
-      });
+      throw image === undefined ? startProblem(bootId, error) : restoreProblem(bootId, error);
     } finally {
       this.#starts.delete(bootId);
     }
   }
 
+  /** The build that new boots get. */
+  async #ownBuild(): Promise<BuildToRun> {
+    const { runscPath, runscVersion } = this.#options;
+    const path = await this.#builds.keep(runscVersion, runscPath);
+    return { path, deadlineMs: deadlines.start };
+  }
+
+  /** The build that wrote an image, once it is known that it can bring it back. */
+  async #buildOf({ directory, format }: MemoryImage, { memoryMiB }: EngineBootSpec): Promise<BuildToRun> {
+    const why = await this.whyNotRestorable(format);
+    if (why !== undefined)
+      throw new Problem('unsupported', why, {
+        reason: 'memory_not_restorable',
+        hint: 'The disk is whole: start from it without its memory.',
+      });
+    const bytes = await checkMemoryImage(directory, format.build);
+    if (bytes > memoryMiB * 1024 * 1024)
+      throw new Problem('precondition_failed', `The saved memory does not fit into ${memoryMiB} MiB`, {
+        reason: 'memory_too_small',
+        hint: 'Give the sandbox as much memory as it had when it was saved.',
+      });
+    const path = this.#builds.pathOf(format.build);
+    return { path, deadlineMs: transferDeadlineMs(bytes) };
+  }
+
   async adopt(bootId: BootId): Promise<boolean> {
     return this.#serial.run(bootId, async () => {
-      const state = await readSandboxState(this.#runsc.stateDir, bootId);
+      const state = await readSandboxState(this.#stateDir, bootId);
       if (state === undefined || !hasStarted(state) || !(await this.#isAlive(bootId, state))) return false;
       this.#attend(bootId, state);
       return true;
@@ -143,7 +194,7 @@ class GvisorEngine implements Engine {
   }
 
   async inspect(bootId: BootId): Promise<EngineBootState> {
-    const state = await readSandboxState(this.#runsc.stateDir, bootId);
+    const state = await readSandboxState(this.#stateDir, bootId);
     if (state !== undefined && hasStarted(state) && (await this.#isAlive(bootId, state))) return 'running';
     if (this.#starts.has(bootId)) return 'absent';
     return (await this.list()).includes(bootId) ? 'ended' : 'absent';
@@ -153,7 +204,7 @@ class GvisorEngine implements Engine {
     if (signal?.aborted === true) throw Problem.from(signal.reason);
     const known = this.#endings.get(bootId);
     if (known !== undefined) return untilAborted(known.exit, signal);
-    const state = await readSandboxState(this.#runsc.stateDir, bootId);
+    const state = await readSandboxState(this.#stateDir, bootId);
     if (state === undefined && !(await this.list()).includes(bootId))
       throw new Problem('not_found', `Boot "${bootId}" does not exist`, { reason: 'boot_not_found' });
     this.#attend(bootId, state);
@@ -170,7 +221,7 @@ class GvisorEngine implements Engine {
   }
 
   async #kill(bootId: BootId): Promise<void> {
-    const state = await readSandboxState(this.#runsc.stateDir, bootId);
+    const state = await readSandboxState(this.#stateDir, bootId);
     if (state !== undefined && (await this.#isAlive(bootId, state))) this.#attend(bootId, state);
     const ending = this.#endings.get(bootId);
     ending?.request();
@@ -181,11 +232,12 @@ class GvisorEngine implements Engine {
   async remove(bootId: BootId): Promise<void> {
     this.#endings.get(bootId)?.request();
     this.#starts.get(bootId)?.abort(new Problem('cancelled', `Boot "${bootId}" was removed while it started`));
+    this.#saves.get(bootId)?.abort(new Problem('cancelled', `Boot "${bootId}" was removed while its memory was saved`));
     await this.#serial.run(bootId, async () => this.#sweep(bootId));
   }
 
   async list(): Promise<readonly BootId[]> {
-    const found = await Promise.all([listSandboxStates(this.#runsc.stateDir), this.#cgroups.list()]);
+    const found = await Promise.all([listSandboxStates(this.#stateDir), this.#cgroups.list()]);
     return [...new Set(found.flat())];
   }
 
@@ -194,13 +246,53 @@ class GvisorEngine implements Engine {
   }
 
   async freeze(bootId: BootId): Promise<void> {
-    await this.#requireRunning(bootId);
-    await this.#cgroups.setFrozen(bootId, true, deadlines.freeze);
+    await this.#whileRunning(bootId, async () => this.#cgroups.setFrozen(bootId, true, deadlines.freeze));
   }
 
   async thaw(bootId: BootId): Promise<void> {
-    await this.#requireRunning(bootId);
-    await this.#cgroups.setFrozen(bootId, false, deadlines.freeze);
+    await this.#whileRunning(bootId, async () => this.#cgroups.setFrozen(bootId, false, deadlines.freeze));
+  }
+
+  async suspend(bootId: BootId): Promise<void> {
+    await this.#whileRunning(bootId, async (state) => this.#memory.suspend(bootId, state));
+  }
+
+  async unsuspend(bootId: BootId): Promise<void> {
+    await this.#whileRunning(bootId, async (state) => this.#memory.unsuspend(bootId, state));
+  }
+
+  async saveMemory(bootId: BootId, directory: string, signal?: AbortSignal): Promise<EngineMemoryFormat> {
+    if (signal?.aborted === true) throw Problem.from(signal.reason);
+    return this.#whileRunning(bootId, async (state) => {
+      const abort = new AbortController();
+      this.#saves.set(bootId, abort);
+      const either = signal === undefined ? abort.signal : AbortSignal.any([abort.signal, signal]);
+      try {
+        return await this.#memory.save(bootId, state, directory, either);
+      } finally {
+        this.#saves.delete(bootId);
+      }
+    });
+  }
+
+  async whyNotRestorable(format: EngineMemoryFormat): Promise<string | undefined> {
+    const { runscPath, runscVersion } = this.#options;
+    // An image of the present build may come from elsewhere, before any boot was started here.
+    if (format.build === runscVersion) await this.#builds.keep(runscVersion, runscPath);
+    return this.#memory.whyNotRestorable(format);
+  }
+
+  async retainBuilds(formats: readonly EngineMemoryFormat[]): Promise<void> {
+    await this.#builds.retain(async () => {
+      const wanted = new Set([this.#options.runscVersion]);
+      for (const format of formats) if (format.engine === engineName) wanted.add(format.build);
+      for (const bootId of await this.list()) {
+        const state = await readSandboxState(this.#stateDir, bootId);
+        const build = state === undefined ? undefined : await readBuild(state.bundle);
+        if (build !== undefined) wanted.add(build);
+      }
+      return wanted;
+    });
   }
 
   async clear(): Promise<void> {
@@ -209,13 +301,27 @@ class GvisorEngine implements Engine {
       throw new Problem('precondition_failed', `The engine still holds ${boots.length} boots`, {
         reason: 'boots_left',
       });
-    await clearStateDir(this.#runsc.stateDir);
+    await clearStateDir(this.#stateDir);
     await this.#cgroups.removeParent();
   }
 
-  async #requireRunning(bootId: BootId): Promise<void> {
-    if ((await this.inspect(bootId)) !== 'running')
-      throw new Problem('not_found', `Boot "${bootId}" does not run`, { reason: 'boot_not_found' });
+  async #requireRunning(bootId: BootId): Promise<SandboxState> {
+    const state = await readSandboxState(this.#stateDir, bootId);
+    if (state !== undefined && hasStarted(state) && (await this.#isAlive(bootId, state))) return state;
+    throw notRunning(bootId);
+  }
+
+  /** Does what needs a boot to run, one thing after the other. What fails because the boot ended meanwhile says so. */
+  async #whileRunning<T>(bootId: BootId, work: (state: SandboxState) => Promise<T>): Promise<T> {
+    return this.#serial.run(bootId, async () => {
+      const state = await this.#requireRunning(bootId);
+      try {
+        return await work(state);
+      } catch (error) {
+        if (await this.#isAlive(bootId, state)) throw Problem.from(error);
+        throw notRunning(bootId, error);
+      }
+    });
   }
 
   /** Ends whatever is left of a boot and frees it. runsc's own `delete` would start a process, and waits for minutes on a wedged sandbox. */
@@ -225,8 +331,9 @@ class GvisorEngine implements Engine {
     // The ending reads the counters of the groups.
     if (ending !== undefined) await Promise.race([ending.exit, sleep(deadlines.kill, undefined, { ref: false })]);
     await this.#cgroups.remove(bootId, deadlines.remove);
-    await removeSandboxState(this.#runsc.stateDir, bootId);
+    await removeSandboxState(this.#stateDir, bootId);
     this.#endings.delete(bootId);
+    this.#memory.forget(bootId);
   }
 
   async #isAlive(bootId: BootId, state: SandboxState): Promise<boolean> {
@@ -238,6 +345,20 @@ class GvisorEngine implements Engine {
     const ending = watchSandbox({ bootId, state, cgroups: this.#cgroups, log: this.#options.log });
     this.#endings.set(bootId, ending);
   }
+}
+
+interface MemoryImage {
+  readonly directory: string;
+  readonly format: EngineMemoryFormat;
+}
+
+interface BuildToRun {
+  readonly path: string;
+  readonly deadlineMs: number;
+}
+
+function notRunning(bootId: BootId, cause?: unknown): Problem {
+  return new Problem('not_found', `Boot "${bootId}" does not run`, { reason: 'boot_not_found', cause });
 }
 
 /** Whether PID 1 has been started, as far as runsc wrote it down. */

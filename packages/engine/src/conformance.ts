@@ -2,11 +2,14 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type BootId, newId } from '@skerry/model';
+import { conformMemory } from './conformance-memory.ts';
 import type { Engine, EngineBootSpec } from './engine.ts';
 
 /** What PID 1 of a test's boot does. Those that end do so at least 100 ms after their start. */
 export type GuestBehaviour =
   | { readonly kind: 'stay' }
+  /** Counts from 0 in its memory, one more about every 20 ms. */
+  | { readonly kind: 'count' }
   | { readonly kind: 'exit'; readonly status: number }
   | { readonly kind: 'signal'; readonly signal: number };
 
@@ -17,6 +20,12 @@ export interface EngineHarness extends AsyncDisposable {
   restart(): Engine;
   /** A new boot, with all that its spec names made ready. */
   spec(behaviour: GuestBehaviour): Promise<EngineBootSpec>;
+  /** What the guest of a boot that counts has counted to; 0 before it has begun. */
+  count(boot: EngineBootSpec): Promise<number>;
+  /** A new boot for the restore of one that is suspended now, with a copy of its disk. */
+  copy(boot: EngineBootSpec): Promise<EngineBootSpec>;
+  /** A directory for a memory image. */
+  emptyDirectory(): Promise<string>;
   /** Names what is left of a boot outside its own directory: processes, groups, files. */
   leftovers(bootId: BootId): Promise<readonly string[]>;
 }
@@ -208,4 +217,6 @@ export function conformEngine(name: string, makeHarness: () => Promise<EngineHar
     await engine.clear();
     await engine.clear();
   });
+
+  conformMemory(conform);
 }

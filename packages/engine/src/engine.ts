@@ -54,6 +54,17 @@ export interface EngineUsage {
   readonly processes: number;
 }
 
+/** What a memory image can be brought back by; kept in the manifest beside it. */
+export interface EngineMemoryFormat {
+  readonly engine: string;
+  /** Stamp of the very binary that wrote it: only that one reads it. */
+  readonly build: string;
+  /** Version of the persisted boot spec. */
+  readonly specVersion: number;
+  /** What the processor could do when it was written: one that restores it must do all of it. */
+  readonly cpuFeatures: readonly string[];
+}
+
 /** State of a boot as the engine sees it now. `absent`: the engine holds nothing of it. */
 export type EngineBootState = 'absent' | 'running' | 'ended';
 
@@ -81,6 +92,32 @@ export interface Engine {
   /** Stops all work in a boot. Only with the capability `freeze`. */
   freeze(bootId: BootId, signal?: AbortSignal): Promise<void>;
   thaw(bootId: BootId, signal?: AbortSignal): Promise<void>;
+  /**
+   * Stops all work in a boot so that `saveMemory` can be called and the disk be snapshotted at the very same instant. Idempotent; a frozen boot
+   * is thawed first. Only with the capability `memorySnapshot`, as all of the following.
+   */
+  suspend(bootId: BootId, signal?: AbortSignal): Promise<void>;
+  /** Lets a suspended boot go on; one that is not suspended is fine. */
+  unsuspend(bootId: BootId, signal?: AbortSignal): Promise<void>;
+  /**
+   * Saves the memory of a suspended boot into an empty directory and leaves the boot suspended, whatever happens: a save that fails never ends
+   * it. Files are not synced. Throws `exhausted` (disk) when there is no room.
+   */
+  saveMemory(bootId: BootId, directory: string, signal?: AbortSignal): Promise<EngineMemoryFormat>;
+  /** Why an image of this format cannot be brought back here; `undefined` when it can. */
+  whyNotRestorable(format: EngineMemoryFormat, signal?: AbortSignal): Promise<string | undefined>;
+  /**
+   * As `start`, from saved memory: the disk at `root` must be as it was at that instant. Host name, environment, namespaces, paths and resources
+   * may differ from those of the saved boot. Throws `data_loss` with reason `memory_image_damaged` when the image is not whole.
+   */
+  restore(
+    spec: EngineBootSpec,
+    memoryDirectory: string,
+    format: EngineMemoryFormat,
+    signal?: AbortSignal,
+  ): Promise<void>;
+  /** Forgets the engine builds that neither these formats nor a boot need. */
+  retainBuilds(formats: readonly EngineMemoryFormat[]): Promise<void>;
   /** Frees what the engine keeps on the machine for the instance as a whole; a later start makes it anew. Throws `precondition_failed` while there are boots. */
   clear(signal?: AbortSignal): Promise<void>;
 }

@@ -1,6 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type BootId, newId, Problem } from '@skerry/model';
-import type { Engine, EngineBootSpec, EngineBootState, EngineDescription, EngineExit, EngineUsage } from './engine.ts';
+import type {
+  Engine,
+  EngineBootSpec,
+  EngineBootState,
+  EngineDescription,
+  EngineExit,
+  EngineMemoryFormat,
+  EngineUsage,
+} from './engine.ts';
+import { readFakeImage, writeFakeImage, writePartOfFakeImage } from './fake-image.ts';
+
+export { damageFakeImage, fakeImageFiles } from './fake-image.ts';
 
 /** A call of the engine that can be made to fail or to wait. */
 export type FakeCall = keyof Engine;
@@ -8,18 +19,33 @@ export type FakeCall = keyof Engine;
 interface FakeBoot {
   readonly spec: EngineBootSpec;
   readonly ended: PromiseWithResolvers<EngineExit>;
+  readonly build: string;
   exit: EngineExit | undefined;
   frozen: boolean;
+  suspended: boolean;
+  /** Whether it was brought back from saved memory. */
+  readonly restored: boolean;
+  /** What a test keeps in its memory: it survives a save and a restore, and nothing else. */
+  readonly memory: Map<string, string>;
+  /** What its guest had counted to when it last began to run; see `FakeEngine.count`. */
+  counted: number;
+  /** Since when it runs, in `ms` of `performance.now()`; absent while it stands still. */
+  runningSince: number | undefined;
 }
 
 /** What a fake engine holds: it outlives the engine, as a machine outlives its host daemon. */
 export class FakeMachine {
   readonly boots = new Map<BootId, FakeBoot>();
-  /** How many boots were ever started; a start of a running one does not count. */
+  /** Builds of the engine that are kept. */
+  readonly builds = new Set<string>();
+  /** How many boots were ever started or restored; a start of a running one does not count. */
   starts = 0;
 }
 
-/** An engine in memory, for tests of what drives engines. Nothing runs in its boots. */
+const specVersion = 1;
+const countMs = 20;
+
+/** An engine in memory, for tests of what drives engines. Nothing runs in its boots but a counter. Memory is saved to real files. */
 export class FakeEngine implements Engine {
   readonly machine: FakeMachine;
   readonly #failures = new Map<FakeCall, Error[]>();
@@ -28,11 +54,19 @@ export class FakeEngine implements Engine {
   /** Exit of every boot that is started from now on, by itself after `afterMs`. */
   scriptedExit: { readonly afterMs: number; readonly exit: EngineExit } | undefined;
 
+  /** Stamp of the build that new boots get; another one is another version of the engine. */
+  build = 'fake-1';
+  /** What the machine's processor can do. */
+  cpuFeatures: readonly string[] = ['fake-feature'];
+
   constructor(machine = new FakeMachine()) {
     this.machine = machine;
   }
 
-  /** Makes the next call of this name throw; several in turn when called several times. */
+  /**
+   * Makes the next call of this name throw; several in turn when called several times. A `saveMemory` that fails so has written a part. What a
+   * full or a broken disk makes of a save: `fakeNoSpace()`, `fakeInputOutputError()`.
+   */
   fail(call: FakeCall, error: Error): void {
     this.#failures.set(call, [...(this.#failures.get(call) ?? []), error]);
   }
@@ -47,7 +81,13 @@ export class FakeEngine implements Engine {
     const boot = this.machine.boots.get(bootId);
     if (boot === undefined || boot.exit !== undefined) return;
     boot.exit = exit;
+    boot.runningSince = undefined;
     boot.ended.resolve(exit);
+  }
+
+  /** What the guest of a boot has counted to: from 0, one more every 20 ms in which it runs. */
+  count(bootId: BootId): number {
+    return countOf(this.#require(bootId));
   }
 
   async describe(signal?: AbortSignal): Promise<EngineDescription> {
@@ -55,27 +95,66 @@ export class FakeEngine implements Engine {
     return {
       name: 'fake',
       version: '1',
-      build: 'fake-1',
+      build: this.build,
       isolation: 'gvisor',
-      capabilities: { freeze: true, memorySnapshot: false, diskForm: 'tree' },
+      capabilities: { freeze: true, memorySnapshot: true, diskForm: 'tree' },
     };
   }
 
   async start(spec: EngineBootSpec, signal?: AbortSignal): Promise<void> {
+    await this.#begin('start', spec, signal, async () => {
+      const restored = false;
+      return { build: this.build, restored, memory: new Map(), counted: 0 };
+    });
+  }
+
+  async restore(
+    spec: EngineBootSpec,
+    memoryDirectory: string,
+    format: EngineMemoryFormat,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    await this.#begin('restore', spec, signal, async () => {
+      const why = this.#whyNotRestorable(format);
+      if (why !== undefined) throw new Problem('unsupported', why, { reason: 'memory_not_restorable' });
+      const { count, memory } = await readFakeImage(memoryDirectory);
+      return { build: format.build, restored: true, memory: new Map(Object.entries(memory)), counted: count };
+    });
+  }
+
+  async #begin(
+    call: 'start' | 'restore',
+    spec: EngineBootSpec,
+    signal: AbortSignal | undefined,
+    make: () => Promise<Pick<FakeBoot, 'build' | 'restored' | 'memory' | 'counted'>>,
+  ): Promise<void> {
     const { bootId } = spec;
     const abort = new AbortController();
     this.#starting.set(bootId, abort);
     try {
-      await this.#enter('start', AbortSignal.any([abort.signal, ...(signal === undefined ? [] : [signal])]));
+      await this.#enter(call, AbortSignal.any([abort.signal, ...(signal === undefined ? [] : [signal])]));
+      const before = this.machine.boots.get(bootId);
+      if (before?.exit !== undefined)
+        throw new Problem('precondition_failed', `Boot "${bootId}" has ended already`, { reason: 'boot_ended' });
+      if (before !== undefined) return;
+      const made = await make();
+      if (abort.signal.aborted) throw Problem.from(abort.signal.reason);
+      // Two calls at once make one boot.
+      if (this.machine.boots.has(bootId)) return;
+      this.machine.starts += 1;
+      this.machine.builds.add(made.build);
+      this.machine.boots.set(bootId, {
+        ...made,
+        spec,
+        ended: Promise.withResolvers(),
+        exit: undefined,
+        frozen: false,
+        suspended: false,
+        runningSince: performance.now(),
+      });
     } finally {
       if (this.#starting.get(bootId) === abort) this.#starting.delete(bootId);
     }
-    const before = this.machine.boots.get(bootId);
-    if (before?.exit !== undefined)
-      throw new Problem('precondition_failed', `Boot "${bootId}" has ended already`, { reason: 'boot_ended' });
-    if (before !== undefined) return;
-    this.machine.starts += 1;
-    this.machine.boots.set(bootId, { spec, ended: Promise.withResolvers(), exit: undefined, frozen: false });
     const scripted = this.scriptedExit;
     if (scripted !== undefined) setTimeout(() => this.end(bootId, scripted.exit), scripted.afterMs);
   }
@@ -131,12 +210,48 @@ export class FakeEngine implements Engine {
 
   async freeze(bootId: BootId, signal?: AbortSignal): Promise<void> {
     await this.#enter('freeze', signal);
-    this.#requireRunning(bootId).frozen = true;
+    this.#change(bootId, { frozen: true });
   }
 
   async thaw(bootId: BootId, signal?: AbortSignal): Promise<void> {
     await this.#enter('thaw', signal);
-    this.#requireRunning(bootId).frozen = false;
+    this.#change(bootId, { frozen: false });
+  }
+
+  async suspend(bootId: BootId, signal?: AbortSignal): Promise<void> {
+    await this.#enter('suspend', signal);
+    this.#change(bootId, { frozen: false, suspended: true });
+  }
+
+  async unsuspend(bootId: BootId, signal?: AbortSignal): Promise<void> {
+    await this.#enter('unsuspend', signal);
+    this.#change(bootId, { frozen: false, suspended: false });
+  }
+
+  async saveMemory(bootId: BootId, directory: string, signal?: AbortSignal): Promise<EngineMemoryFormat> {
+    if (!this.#requireRunning(bootId).suspended)
+      throw new Problem('precondition_failed', `Boot "${bootId}" is not suspended`, { reason: 'boot_not_suspended' });
+    try {
+      await this.#enter('saveMemory', signal);
+    } catch (error) {
+      await writePartOfFakeImage(directory);
+      throw error;
+    }
+    const boot = this.#requireRunning(bootId);
+    await writeFakeImage(directory, { count: countOf(boot), memory: Object.fromEntries(boot.memory) });
+    return { engine: 'fake', build: boot.build, specVersion, cpuFeatures: this.cpuFeatures };
+  }
+
+  async whyNotRestorable(format: EngineMemoryFormat, signal?: AbortSignal): Promise<string | undefined> {
+    await this.#enter('whyNotRestorable', signal);
+    return this.#whyNotRestorable(format);
+  }
+
+  async retainBuilds(formats: readonly EngineMemoryFormat[]): Promise<void> {
+    await this.#enter('retainBuilds', undefined);
+    const wanted = new Set([this.build, ...formats.map(({ build }) => build)]);
+    for (const boot of this.machine.boots.values()) wanted.add(boot.build);
+    for (const build of this.machine.builds) if (!wanted.has(build)) this.machine.builds.delete(build);
   }
 
   async clear(signal?: AbortSignal): Promise<void> {
@@ -158,6 +273,22 @@ export class FakeEngine implements Engine {
     if (failure !== undefined) throw failure;
   }
 
+  #change(bootId: BootId, change: Partial<Pick<FakeBoot, 'frozen' | 'suspended'>>): void {
+    const boot = this.#requireRunning(bootId);
+    Object.assign(boot, { counted: countOf(boot), ...change });
+    boot.runningSince = boot.frozen || boot.suspended ? undefined : performance.now();
+  }
+
+  #whyNotRestorable(format: EngineMemoryFormat): string | undefined {
+    if (format.engine !== 'fake') return `Its memory was saved by engine "${format.engine}"`;
+    if (format.specVersion !== specVersion)
+      return `Its memory was saved with version ${format.specVersion} of the spec`;
+    if (format.build !== this.build && !this.machine.builds.has(format.build))
+      return `Its memory was saved by build "${format.build}", which this machine does not have`;
+    const missing = format.cpuFeatures.filter((feature) => !this.cpuFeatures.includes(feature));
+    return missing.length === 0 ? undefined : `The processor lacks ${missing.join(', ')}`;
+  }
+
   #abortStart(bootId: BootId): void {
     this.#starting.get(bootId)?.abort(new Problem('cancelled', `Boot "${bootId}" was ended while it started`));
   }
@@ -175,6 +306,27 @@ export class FakeEngine implements Engine {
       throw new Problem('not_found', `Boot "${bootId}" does not run`, { reason: 'boot_not_found' });
     return boot;
   }
+}
+
+/** What a guest has counted to by now. */
+function countOf({ counted, runningSince }: FakeBoot): number {
+  return counted + (runningSince === undefined ? 0 : Math.floor((performance.now() - runningSince) / countMs));
+}
+
+/** What a save on a full disk throws. */
+export function fakeNoSpace(): Problem {
+  return new Problem('exhausted', "The host's disk is too full to save memory", {
+    exhaustion: 'disk',
+    reason: 'host_disk_full',
+  });
+}
+
+/** What a save on a broken disk throws. */
+export function fakeInputOutputError(): Problem {
+  return new Problem('internal', 'The engine could not save memory', {
+    reason: 'engine_save_failed',
+    cause: new Error('EIO: i/o error, write'),
+  });
 }
 
 /** A spec for a fake engine. */

@@ -3,6 +3,7 @@ import type { BootId, DiskId, SandboxId } from './id.ts';
 /** Why a boot ended. */
 export const exitReasons = [
   'stopped',
+  'paused',
   'exited',
   'killed',
   'out_of_memory',
@@ -11,12 +12,13 @@ export const exitReasons = [
   'engine_failed',
   'host_restarted',
   'start_failed',
+  'restore_failed',
 ] as const;
 
 /**
- * `stopped`: somebody asked · `exited`: the guest ended by itself · `killed`: by a signal nobody of ours sent · `out_of_memory`,
+ * `stopped`: somebody asked · `paused`: its memory and disk were saved first · `exited`: the guest ended by itself · `killed`: by a signal nobody of ours sent · `out_of_memory`,
  * `out_of_disk`, `out_of_processes`: the sandbox hit its limit · `engine_failed`: the sandbox's kernel died · `host_restarted`: the machine
- * went down · `start_failed`: it never became ready.
+ * went down · `start_failed`: it never became ready · `restore_failed`: its saved memory could not be brought back, and its disk is whole.
  */
 export type ExitReason = (typeof exitReasons)[number];
 
@@ -80,4 +82,17 @@ export interface GuestIdentity {
   readonly version: string;
   readonly digest: string;
   readonly protocolVersion: number;
+}
+
+/** What one running boot has used so far and does now, from the host's counters, never from the guest. */
+export interface BootActivity {
+  readonly bootId: BootId;
+  /** CPU time since its start, in `ms`. */
+  readonly cpuMs: number;
+  readonly memoryBytes: number;
+  readonly networkInBytes: number;
+  readonly networkOutBytes: number;
+  readonly frozen: boolean;
+  /** Unix time of the sample, in `ms`. */
+  readonly atMs: number;
 }

@@ -1,4 +1,4 @@
-import type { BootId, DiskId, SandboxId } from './id.ts';
+import type { BootId, DiskId, SandboxId, SnapshotId } from './id.ts';
 
 /**
  * What the server wants to find again beside a disk when its database is lost: opaque to the host, which stores it with each disk.
@@ -26,13 +26,16 @@ export interface DiskReport {
 
 /** Something that a host holds and nobody owns. */
 export interface GarbageItem {
-  readonly kind: 'disk' | 'boot' | 'namespace' | 'cgroup' | 'runtime' | 'directory' | 'nft' | 'link';
+  readonly kind: 'disk' | 'snapshot' | 'boot' | 'namespace' | 'cgroup' | 'runtime' | 'directory' | 'nft' | 'link';
   /** Id or kernel name of the thing. */
   readonly name: string;
   readonly reason: string;
+  /** Whose it was, in words, as far as it is known. */
+  readonly owner?: string;
   /** How long it has been unowned, in `ms`. */
   readonly ageMs: number;
   readonly bytes?: number;
   readonly bootId?: BootId;
   readonly diskId?: DiskId;
+  readonly snapshotId?: SnapshotId;
 }

@@ -12,6 +12,7 @@ export const idPrefixes = {
   key: 'ky',
   event: 'ev',
   host: 'ho',
+  hold: 'hd',
 } as const;
 
 /** A noun that has ids. */
@@ -30,6 +31,7 @@ export type ProjectId = Id<'project'>;
 export type KeyId = Id<'key'>;
 export type EventId = Id<'event'>;
 export type HostId = Id<'host'>;
+export type HoldId = Id<'hold'>;
 
 const alphabet = 'abcdefghijklmnopqrstuvwxyz0123456789';
 const randomLength = 20;

@@ -5,3 +5,4 @@ export * from './name.ts';
 export * from './problem.ts';
 export * from './resources.ts';
 export * from './sandbox.ts';
+export * from './snapshot.ts';

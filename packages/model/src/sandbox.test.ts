@@ -21,7 +21,17 @@ test('sandboxStatus() is as the table says for every pair of desired and observe
       ready: 'starting',
       booting: 'starting',
       running: 'running',
+      saving: 'pausing',
       halting: 'stopping',
+      gone: 'deleted',
+    },
+    paused: {
+      absent: 'pausing',
+      ready: 'paused',
+      booting: 'pausing',
+      running: 'pausing',
+      saving: 'pausing',
+      halting: 'pausing',
       gone: 'deleted',
     },
     stopped: {
@@ -29,6 +39,7 @@ test('sandboxStatus() is as the table says for every pair of desired and observe
       ready: 'stopped',
       booting: 'stopping',
       running: 'stopping',
+      saving: 'stopping',
       halting: 'stopping',
       gone: 'deleted',
     },
@@ -37,6 +48,7 @@ test('sandboxStatus() is as the table says for every pair of desired and observe
       ready: 'deleting',
       booting: 'deleting',
       running: 'deleting',
+      saving: 'deleting',
       halting: 'deleting',
       gone: 'deleted',
     },
@@ -44,7 +56,7 @@ test('sandboxStatus() is as the table says for every pair of desired and observe
   for (const d of desired)
     for (const o of observed)
       assert.equal(
-        sandboxStatus({ desired: d, observed: o, everRan: true, desiredReason: 'requested' }).status,
+        sandboxStatus({ desired: d, observed: o, everRan: true, hasPoint: false, desiredReason: 'requested' }).status,
         table[d][o],
         `${d}/${o}`,
       );
@@ -53,14 +65,36 @@ test('sandboxStatus() is as the table says for every pair of desired and observe
 test('sandboxStatus() says creating until the first boot has run', () => {
   for (const o of ['absent', 'ready', 'booting'] as const)
     assert.equal(
-      sandboxStatus({ desired: 'running', observed: o, everRan: false, desiredReason: 'requested' }).status,
+      sandboxStatus({ desired: 'running', observed: o, everRan: false, hasPoint: false, desiredReason: 'requested' })
+        .status,
       'creating',
     );
 });
 
+test('sandboxStatus() says creating of a pause that was asked for before the first boot ran', () => {
+  for (const o of ['absent', 'ready', 'booting', 'running'] as const)
+    assert.equal(
+      sandboxStatus({ desired: 'paused', observed: o, everRan: false, hasPoint: false, desiredReason: 'requested' })
+        .status,
+      'creating',
+    );
+});
+
+test('sandboxStatus() says resuming while a boot is to go on from saved memory', () => {
+  const facts = { desired: 'running', everRan: true, hasPoint: true, desiredReason: 'requested' } as const;
+  for (const [observed, status] of [
+    ['ready', 'resuming'],
+    ['booting', 'resuming'],
+    ['running', 'running'],
+    ['saving', 'pausing'],
+    ['halting', 'stopping'],
+  ] as const)
+    assert.equal(sandboxStatus({ ...facts, observed }).status, status, observed);
+});
+
 test('sandboxStatus() shows a failure unless the sandbox is going away', () => {
   const failure = { reason: 'no_disk', message: 'm', remains: [], hint: 'h' };
-  const facts = { observed: 'ready', everRan: true, desiredReason: 'requested', failure } as const;
+  const facts = { observed: 'ready', everRan: true, hasPoint: false, desiredReason: 'requested', failure } as const;
   assert.deepEqual(sandboxStatus({ ...facts, desired: 'running' }), { status: 'failed', reason: 'no_disk' });
   assert.equal(sandboxStatus({ ...facts, desired: 'deleted' }).status, 'deleting');
 });
@@ -71,6 +105,9 @@ test('mayDesire() and mayObserve() refuse every move out of a final state and al
   for (const state of observed) assert.ok(mayObserve(state, state));
   assert.ok(!mayObserve('absent', 'running'));
   assert.ok(!mayObserve('running', 'gone'));
+  assert.ok(!mayObserve('booting', 'saving'));
+  assert.ok(!mayDesire('stopped', 'paused'));
+  assert.ok(mayDesire('paused', 'stopped'));
 });
 
 test('checkResources() fills in defaults and refuses what is out of bounds', () => {

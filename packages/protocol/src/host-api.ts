@@ -2,13 +2,22 @@
  * The host daemon's API: JSON over HTTP on its Unix socket, for the server alone. Every verb is idempotent and keyed by the ids in its path;
  * none takes a path, a command or a piece of configuration. Version in the path; see docs/compatibility.md.
  */
-import { type BootReport, type DiskReport, type GarbageItem, isolations } from '@skerry/model';
+import {
+  type BootActivity,
+  type BootReport,
+  type DiskReport,
+  type GarbageItem,
+  isolations,
+  type OwnerBlob,
+  snapshotOrigins,
+  type SnapshotReport,
+} from '@skerry/model';
 import { Type } from 'typebox';
 import { idSchema, oneOf } from './ids.ts';
 
 export const hostApiVersion = 1;
 
-/** Paths of the host's API; `:bootId` and `:diskId` stand for ids. */
+/** Paths of the host's API; `:bootId`, `:diskId` and `:snapshotId` stand for ids. */
 export const hostPaths = {
   describe: 'GET /v1/host',
   putDisk: 'PUT /v1/disks/:diskId',
@@ -21,6 +30,20 @@ export const hostPaths = {
   deleteBoot: 'DELETE /v1/boots/:bootId',
   getBoot: 'GET /v1/boots/:bootId',
   listBoots: 'GET /v1/boots',
+  freezeBoot: 'POST /v1/boots/:bootId/freeze',
+  thawBoot: 'POST /v1/boots/:bootId/thaw',
+  sampleActivity: 'GET /v1/activity',
+  putSnapshot: 'PUT /v1/snapshots/:snapshotId',
+  getSnapshot: 'GET /v1/snapshots/:snapshotId',
+  listSnapshots: 'GET /v1/snapshots',
+  putSnapshotOwner: 'PUT /v1/snapshots/:snapshotId/owner',
+  deleteSnapshot: 'DELETE /v1/snapshots/:snapshotId',
+  verifySnapshot: 'POST /v1/snapshots/:snapshotId/verify',
+  diff: 'POST /v1/diff',
+  /** `?memory=true`; answers the bytes of the file. */
+  exportSnapshot: 'GET /v1/snapshots/:snapshotId/export',
+  /** The body is the file; `?sandboxId=` and, in base64url of its JSON, `?owner=`. Answers `HostImport`. */
+  importSnapshot: 'PUT /v1/snapshots/:snapshotId/import',
   /** NDJSON of `BackendEvent`s: every boot, then `synced`, then changes; an empty line every 15 s keeps it alive. */
   watch: 'GET /v1/watch',
   listGarbage: 'GET /v1/garbage',
@@ -41,6 +64,7 @@ export const PutDiskBody = Type.Object(
     sizeMiB: Type.Integer({ minimum: 1 }),
     durable: Type.Boolean(),
     owner: OwnerBlobSchema,
+    snapshotId: Type.Optional(idSchema('snapshot')),
   },
   { additionalProperties: false },
 );
@@ -64,7 +88,40 @@ export const PutBootBody = Type.Object(
     }),
     user: Type.String({ pattern: '^[a-z_][a-z0-9_-]{0,31}$' }),
     workdir: Type.Optional(Type.String({ maxLength: 4096 })),
+    restoreFrom: Type.Optional(idSchema('snapshot')),
+    restoreAs: Type.Optional(oneOf(['resume', 'fork'])),
   },
+  { additionalProperties: false },
+);
+
+/** Body of `PUT /v1/snapshots/:snapshotId`; answers `SnapshotReport` when it is durable. */
+export const PutSnapshotBody = Type.Object(
+  {
+    sandboxId: idSchema('sandbox'),
+    source: Type.Union([
+      Type.Object(
+        { type: Type.Literal('boot'), bootId: idSchema('boot'), memory: Type.Boolean(), end: Type.Boolean() },
+        { additionalProperties: false },
+      ),
+      Type.Object({ type: Type.Literal('disk'), diskId: idSchema('disk') }, { additionalProperties: false }),
+      Type.Object(
+        { type: Type.Literal('snapshot'), snapshotId: idSchema('snapshot') },
+        { additionalProperties: false },
+      ),
+    ]),
+    origin: oneOf(snapshotOrigins),
+    owner: OwnerBlobSchema,
+  },
+  { additionalProperties: false },
+);
+
+const DiskStateSchema = Type.Union([
+  Type.Object({ diskId: idSchema('disk') }, { additionalProperties: false }),
+  Type.Object({ snapshotId: idSchema('snapshot') }, { additionalProperties: false }),
+]);
+/** Body of `POST /v1/diff`; answers `DiskDiff`. */
+export const DiffBody = Type.Object(
+  { before: DiskStateSchema, after: DiskStateSchema, limit: Type.Integer({ minimum: 1, maximum: 100_000 }) },
   { additionalProperties: false },
 );
 
@@ -80,7 +137,20 @@ export const CollectGarbageBody = Type.Object(
   { additionalProperties: false },
 );
 
+/** Answer of `PUT /v1/snapshots/:snapshotId/import`. */
+export interface HostImport {
+  readonly snapshot: SnapshotReport;
+  readonly exported: OwnerBlob;
+  readonly lost: readonly string[];
+}
+
 /** Answers of the lists. */
+export interface HostSnapshotList {
+  readonly items: readonly SnapshotReport[];
+}
+export interface HostActivity {
+  readonly items: readonly BootActivity[];
+}
 export interface HostDiskList {
   readonly items: readonly DiskReport[];
 }

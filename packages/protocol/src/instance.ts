@@ -1,5 +1,7 @@
 /** What the supervisor hands to each program of an instance, as a JSON file that only that program's user can read (`--config FILE`). Version 1. */
 
+import type { RestPolicy } from '@skerry/model';
+
 /** What set-up made and found; see `setup/artifacts.ts`. */
 export interface ArtifactsConfig {
   readonly runsc: { readonly path: string; readonly version: string };
@@ -27,7 +29,26 @@ export interface HostConfig {
   readonly socketPath: string;
   readonly artifacts: ArtifactsConfig;
   readonly network: NetworkConfig;
+  readonly exportKeys?: ExportKeysConfig;
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
+}
+
+/** What signs the exports of this instance, and whose exports it trusts with a memory image. */
+export interface ExportKeysConfig {
+  /** Its own Ed25519 key: PEM of PKCS #8, mode 0600. */
+  readonly ownKeyFile: string;
+  /** Folder of Ed25519 public keys (PEM of SPKI, `*.pem`): an import takes memory only when one of them signed it. The own one lies there as `own.pem`. */
+  readonly trustedDir: string;
+}
+
+/** What a sandbox costs, in the operator's currency. */
+export interface PricesConfig {
+  /** Such as `EUR`. */
+  readonly currency: string;
+  /** An hour at each level. */
+  readonly hour: { readonly awake: number; readonly frozen: number; readonly paused: number; readonly stopped: number };
+  /** An hour of CPU time. */
+  readonly cpuHour: number;
 }
 
 export interface NetworkConfig {
@@ -53,6 +74,15 @@ export interface ServerConfig {
   readonly masterKey: string;
   /** SHA-256 (hex) and first characters of the first API key; the server makes sure that it exists, with role `admin`. */
   readonly firstKey: { readonly hash: string; readonly hint: string };
+  /** Everything costs nothing when absent. */
+  readonly prices?: PricesConfig;
+  /** The operator's defaults of a persistent sandbox; those of the model where absent. */
+  readonly rest?: Partial<RestPolicy>;
+  /** Defaults of one project (by id), and of one template (by name); they win over `rest`, the template's over the project's. */
+  readonly restOf?: {
+    readonly projects?: Readonly<Record<string, Partial<RestPolicy>>>;
+    readonly templates?: Readonly<Record<string, Partial<RestPolicy>>>;
+  };
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
 }
 

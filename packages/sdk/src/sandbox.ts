@@ -12,7 +12,7 @@ export class Sandbox {
 
   constructor(view: SandboxView, transport: Transport) {
     this.view = view;
-    const guest = new GuestClient(transport, view.id, view.name, view.accessToken);
+    const guest = new GuestClient(transport, view);
     this.process = new Processes(guest);
     this.files = new Files(guest);
   }

@@ -1,41 +1,10 @@
 import assert from 'node:assert/strict';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { test } from 'node:test';
 import { decodeFrames, encodeFrame, endStreamFlag } from '@skerry/protocol/client';
 import { readExit } from './process/exit.ts';
 import { Skerry } from './skerry.ts';
 import { errorOfAnswer, SkerryError } from './skerry-error.ts';
-
-type Handler = (request: IncomingMessage, response: ServerResponse, body: Buffer) => void | Promise<void>;
-
-/** A server that answers as it is told, for one client. */
-async function withServer(
-  handler: Handler,
-  work: (skerry: Skerry, seen: IncomingMessage[]) => Promise<void>,
-): Promise<void> {
-  const seen: IncomingMessage[] = [];
-  const server = createServer((request, response) => {
-    seen.push(request);
-    const chunks: Buffer[] = [];
-    request.on('data', (chunk: Buffer) => chunks.push(chunk));
-    request.on('end', () => void handler(request, response, Buffer.concat(chunks)));
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  const port = typeof address === 'object' && address !== null ? address.port : 0;
-  try {
-    await work(new Skerry({ url: `http://127.0.0.1:${port}/`, apiKey: 'skerry_k' }), seen);
-  } finally {
-    server.closeAllConnections();
-    await new Promise((resolve) => server.close(resolve));
-  }
-}
-
-const view = { id: 'sb1', name: 'one', status: 'running', accessToken: 'token', labels: {}, env: {} };
-const json = (response: ServerResponse, status: number, body: unknown): void => {
-  response.writeHead(status, { 'content-type': 'application/json' });
-  response.end(JSON.stringify(body));
-};
+import { base64, frame, guest, json, view, withServer } from './testing/fake-server.ts';
 
 test('sandboxes.create() repeats a call that got no answer, with the same idempotency key', async () => {
   let calls = 0;
@@ -126,16 +95,6 @@ test('sandboxes.list() follows the pages', async () => {
   );
 });
 
-/** Answers `GET /v1/sandboxes/one`, and everything else by a guest of the test. */
-function guest(handler: Handler): Handler {
-  return (request, response, body) => {
-    if (request.url?.startsWith('/v1/') === true) json(response, 200, view);
-    else return handler(request, response, body);
-  };
-}
-const frame = (event: unknown): Uint8Array => encodeFrame({ event });
-const base64 = (text: string): string => Buffer.from(text).toString('base64');
-
 test('process.start() sends the command and gives output and exit in their order', async () => {
   await withServer(
     guest(async (request, response, body) => {
@@ -215,12 +174,43 @@ test('a stream that breaks says which sandbox was lost, and an abort is an abort
   );
 });
 
+test('letting go of a process ends the waiting for its output at once', async () => {
+  await withServer(
+    guest((_, response) => void response.write(frame({ start: { pid: 7 } }))),
+    async (skerry) => {
+      const { process } = await skerry.sandboxes.get('one');
+      const running = await process.start({ command: ['x'] });
+      const ended = running.wait();
+      await running[Symbol.asyncDispose]();
+      await assert.rejects(ended, { code: 'cancelled' });
+      const unread = await process.start({ command: ['x'] });
+      await unread[Symbol.asyncDispose]();
+    },
+  );
+});
+
 test('a sandbox that does not run is told with how to start it', async () => {
   await withServer(
     guest((_, response) => json(response, 502, { sandboxId: 'sb1', message: 'The sandbox was not found', code: 502 })),
     async (skerry) => {
       const { files } = await skerry.sandboxes.get('one');
       await assert.rejects(files.readText('/x'), { reason: 'sandbox_not_running', hint: /skerry start one/ });
+    },
+  );
+});
+
+test('a call that met a pause before it was answered is sent again, unless its body is gone', async () => {
+  let calls = 0;
+  const pausing = { sandboxId: 'sb1', message: 'The sandbox is being paused', code: 503 };
+  await withServer(
+    guest((_, response) => {
+      if (++calls % 2 === 1) json(response, 503, pausing);
+      else response.end('content');
+    }),
+    async (skerry) => {
+      const { files } = await skerry.sandboxes.get('one');
+      assert.equal(await files.readText('/x'), 'content');
+      await assert.rejects(files.write('/x', new Blob(['x']).stream()), { code: 'unavailable' });
     },
   );
 });

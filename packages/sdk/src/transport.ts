@@ -1,3 +1,4 @@
+import { sleep } from './sleep.ts';
 import { errorOfAnswer, errorOfFailure, type SkerryError } from './skerry-error.ts';
 
 export interface Connection {
@@ -44,8 +45,28 @@ export class Transport {
       } catch (unknown) {
         const error = errorOfFailure(unknown, this.url, call.signal);
         if (!repeatable || attempt >= attempts || !isWorthAnotherTry(error)) throw error;
-        await pause(firstPauseMs * 2 ** (attempt - 1), call.signal);
+        await sleep(firstPauseMs * 2 ** (attempt - 1), call.signal);
       }
+    }
+  }
+
+  /** The body of an answer, as a stream of bytes. */
+  async download(path: string, call: Call = {}): Promise<ReadableStream<Uint8Array>> {
+    try {
+      const response = await this.#send('GET', path, { ...call, headers: { 'accept-encoding': 'identity' } });
+      return response.body ?? new Blob([]).stream();
+    } catch (error) {
+      throw errorOfFailure(error, this.url, call.signal);
+    }
+  }
+
+  /** Sends bytes as they come and gives back the parsed answer. Never repeated: the bytes are gone. */
+  async upload<T>(path: string, content: ReadableStream<Uint8Array>, call: Omit<Call, 'body'> = {}): Promise<T> {
+    try {
+      const response = await this.#send('POST', path, { ...call, content });
+      return (await response.json()) as T;
+    } catch (error) {
+      throw errorOfFailure(error, this.url, call.signal);
     }
   }
 
@@ -82,7 +103,11 @@ export class Transport {
     return response;
   }
 
-  async #send(method: string, path: string, call: Call): Promise<Response> {
+  async #send(
+    method: string,
+    path: string,
+    call: Call & { readonly content?: ReadableStream<Uint8Array> },
+  ): Promise<Response> {
     const query = new URLSearchParams();
     for (const [name, value] of Object.entries(call.query ?? {}))
       if (value !== undefined) query.set(name, String(value));
@@ -92,11 +117,13 @@ export class Transport {
       headers: {
         authorization: `Bearer ${this.#apiKey}`,
         ...(call.body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...(call.content === undefined ? {} : { 'content-type': 'application/octet-stream' }),
         ...call.headers,
       },
       ...(call.body === undefined ? {} : { body: JSON.stringify(call.body) }),
+      ...(call.content === undefined ? {} : { body: call.content, duplex: 'half' }),
       ...(call.signal === undefined ? {} : { signal: call.signal }),
-    });
+    } as RequestInit);
     if (!response.ok) throw errorOfAnswer(response.status, await response.text());
     return response;
   }
@@ -104,18 +131,4 @@ export class Transport {
 
 function isWorthAnotherTry(error: SkerryError): boolean {
   return error.code === 'unavailable' && error.reason !== 'not_reachable';
-}
-
-async function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
-  await new Promise<void>((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    signal?.addEventListener(
-      'abort',
-      () => {
-        clearTimeout(timer);
-        resolve();
-      },
-      { once: true },
-    );
-  });
 }

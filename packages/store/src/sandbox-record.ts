@@ -10,11 +10,14 @@ import {
   type ProblemCode,
   type ProjectId,
   type Resources,
+  type RestPolicy,
+  type ResumeStory,
   type SandboxFailure,
   type SandboxId,
   type SandboxKind,
   type SandboxStatus,
   sandboxStatus,
+  type SnapshotId,
   type TimeoutAction,
 } from '@skerry/model';
 import type { Selectable } from 'kysely';
@@ -59,6 +62,32 @@ export interface SandboxRecord {
   readonly ownerStale: boolean;
   readonly timeoutAtMs: number | null;
   readonly onTimeout: TimeoutAction;
+  /** Snapshot that its disk was made from. */
+  readonly sourceSnapshotId: SnapshotId | null;
+  /** Memory that the next boot goes on from; the disk is as it was saved with it. */
+  readonly pointId: SnapshotId | null;
+  /** Why that memory is brought back: as this sandbox, or as another one than the one that was saved. */
+  readonly restoreAs: 'resume' | 'fork';
+  /** The pause point that is being made; recorded before it is asked for. */
+  readonly savingId: SnapshotId | null;
+  /** Whether the pause that is wanted saves memory. */
+  readonly pauseMemory: boolean;
+  /** The rest point before the present state; deleted when the next one is complete. */
+  readonly oldPointId: SnapshotId | null;
+  /** Snapshot that the disk is to be replaced by. */
+  readonly rollbackTo: SnapshotId | null;
+  /** Whether the boot after that goes on from its memory too. */
+  readonly rollbackMemory: boolean;
+  /** Disk that a rollback replaced, or was about to replace by; to be deleted. */
+  readonly dropDiskId: DiskId | null;
+  /** Newest kept snapshot that its present state comes from. */
+  readonly parentSnapshotId: SnapshotId | null;
+  /** How it last came back from saved memory. */
+  readonly resume: ResumeStory | null;
+  readonly pausedAtMs: number | null;
+  readonly rest: RestPolicy;
+  /** Whether it rests in RAM. */
+  readonly frozen: boolean;
   readonly lastUsedAtMs: number;
   /** Start of the boot that runs now. */
   readonly startedAtMs: number | null;
@@ -74,6 +103,7 @@ export function statusOf(record: SandboxRecord): { readonly status: SandboxStatu
     desired: record.desired,
     observed: record.observed,
     everRan: record.everRan,
+    hasPoint: record.pointId !== null,
     desiredReason: record.desiredReason,
     ...(record.failure === null ? {} : { failure: record.failure }),
     ...(record.lastExit === null ? {} : { lastExit: record.lastExit }),
@@ -114,6 +144,20 @@ export function toRow(record: SandboxRecord): SandboxesTable {
     owner_stale: record.ownerStale ? 1 : 0,
     timeout_at: record.timeoutAtMs,
     on_timeout: record.onTimeout,
+    source_snapshot_id: record.sourceSnapshotId,
+    point_id: record.pointId,
+    restore_as: record.restoreAs,
+    saving_id: record.savingId,
+    pause_memory: record.pauseMemory ? 1 : 0,
+    old_point_id: record.oldPointId,
+    rollback_to: record.rollbackTo,
+    rollback_memory: record.rollbackMemory ? 1 : 0,
+    drop_disk_id: record.dropDiskId,
+    parent_snapshot_id: record.parentSnapshotId,
+    resume: orNull(record.resume),
+    paused_at: record.pausedAtMs,
+    rest: JSON.stringify(record.rest),
+    frozen: record.frozen ? 1 : 0,
     last_used_at: record.lastUsedAtMs,
     started_at: record.startedAtMs,
     created_at: record.createdAtMs,
@@ -150,6 +194,20 @@ export function fromRow(row: Selectable<SandboxesTable>): SandboxRecord {
     ownerStale: row.owner_stale === 1,
     timeoutAtMs: row.timeout_at,
     onTimeout: row.on_timeout as TimeoutAction,
+    sourceSnapshotId: row.source_snapshot_id as SnapshotId | null,
+    pointId: row.point_id as SnapshotId | null,
+    restoreAs: row.restore_as as 'resume' | 'fork',
+    savingId: row.saving_id as SnapshotId | null,
+    pauseMemory: row.pause_memory === 1,
+    oldPointId: row.old_point_id as SnapshotId | null,
+    rollbackTo: row.rollback_to as SnapshotId | null,
+    rollbackMemory: row.rollback_memory === 1,
+    dropDiskId: row.drop_disk_id as DiskId | null,
+    parentSnapshotId: row.parent_snapshot_id as SnapshotId | null,
+    resume: orNothing<ResumeStory>(row.resume),
+    pausedAtMs: row.paused_at,
+    rest: JSON.parse(row.rest) as RestPolicy,
+    frozen: row.frozen === 1,
     lastUsedAtMs: row.last_used_at,
     startedAtMs: row.started_at,
     createdAtMs: row.created_at,

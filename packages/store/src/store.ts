@@ -3,12 +3,15 @@ import { nodeSqliteDialect } from './dialect/node-sqlite.ts';
 import { postgresDialect } from './dialect/postgres.ts';
 import { migrate } from './migrations/migrate.ts';
 import type { StoreDialect } from './migrations/migration.ts';
+import { type ActivityNoun, activity } from './nouns/activity.ts';
 import { type Boots, boots } from './nouns/boots.ts';
 import { type Events, events } from './nouns/events.ts';
+import { type Holds, holds } from './nouns/holds.ts';
 import { type Idempotency, idempotency } from './nouns/idempotency.ts';
 import { type Keys, keys } from './nouns/keys.ts';
 import { type Projects, projects } from './nouns/projects.ts';
 import { type Sandboxes, sandboxes } from './nouns/sandboxes.ts';
+import { type Snapshots, snapshots } from './nouns/snapshots.ts';
 import type { Tables } from './tables.ts';
 
 /** Everything that the store holds, by noun. */
@@ -19,6 +22,9 @@ export interface StoreNouns {
   readonly boots: Boots;
   readonly events: Events;
   readonly idempotency: Idempotency;
+  readonly snapshots: Snapshots;
+  readonly activity: ActivityNoun;
+  readonly holds: Holds;
 }
 
 export interface Store extends StoreNouns, AsyncDisposable {
@@ -68,5 +74,8 @@ function nounsOf(database: Kysely<Tables>, dialect: StoreDialect): StoreNouns {
     boots: boots(database),
     events: events(database, dialect),
     idempotency: idempotency(database),
+    snapshots: snapshots(database),
+    activity: activity(database),
+    holds: holds(database),
   };
 }

@@ -9,6 +9,9 @@ export interface Tables {
   readonly boots: BootsTable;
   readonly events: EventsTable;
   readonly idempotency: IdempotencyTable;
+  readonly snapshots: SnapshotsTable;
+  readonly activity: ActivityTable;
+  readonly holds: HoldsTable;
 }
 
 interface ProjectsTable {
@@ -60,6 +63,20 @@ export interface SandboxesTable {
   owner_stale: number;
   timeout_at: number | null;
   on_timeout: string;
+  source_snapshot_id: string | null;
+  point_id: string | null;
+  restore_as: string;
+  saving_id: string | null;
+  pause_memory: number;
+  old_point_id: string | null;
+  rollback_to: string | null;
+  rollback_memory: number;
+  drop_disk_id: string | null;
+  parent_snapshot_id: string | null;
+  resume: string | null;
+  paused_at: number | null;
+  rest: string;
+  frozen: number;
   last_used_at: number;
   started_at: number | null;
   created_at: number;
@@ -104,4 +121,57 @@ interface IdempotencyTable {
   request_hash: string;
   target: string;
   created_at: number;
+}
+
+export interface SnapshotsTable {
+  id: string;
+  project_id: string;
+  sandbox_id: string;
+  sandbox_name: string;
+  name: string | null;
+  kind: string;
+  origin: string;
+  status: string;
+  parent_id: string | null;
+  spec: string;
+  engine: string | null;
+  guest_digest: string | null;
+  memory_unusable: string | null;
+  disk_bytes: number;
+  exclusive_bytes: number;
+  memory_bytes: number;
+  stall_ms: number | null;
+  owner_stale: number;
+  keep_last: number | null;
+  created_at: number;
+  expires_at: number | null;
+  version: number;
+}
+
+export interface ActivityTable {
+  sandbox_id: string;
+  level: string;
+  boot_id: string | null;
+  accounted_at: number;
+  level_since: number;
+  awake_ms: number;
+  frozen_ms: number;
+  paused_ms: number;
+  stopped_ms: number;
+  woken_at: number | null;
+  last_request_at: number | null;
+  last_bytes_at: number | null;
+  last_attached_at: number | null;
+  last_stream_at: number | null;
+  last_cpu_at: number | null;
+  last_network_at: number | null;
+  last_hold_at: number | null;
+}
+
+export interface HoldsTable {
+  id: string;
+  sandbox_id: string;
+  reason: string;
+  created_at: number;
+  expires_at: number;
 }

@@ -20,6 +20,7 @@ export interface SupervisorStatus {
 export interface DownResult {
   readonly rested?: {
     readonly rested: readonly string[];
+    readonly paused?: readonly string[];
     readonly deleted: readonly string[];
     readonly failed: readonly { name: string; message: string }[];
   };

@@ -18,6 +18,7 @@ export function lineOf(event: SupervisorEvent): string | undefined {
       return 'Bringing the sandboxes to rest (once more ends at once)…';
     case 'rested': {
       const parts = [
+        (event.paused ?? []).length > 0 ? `paused: ${event.paused?.join(', ')}` : '',
         event.rested.length > 0 ? `stopped: ${event.rested.join(', ')}` : '',
         event.deleted.length > 0 ? `deleted: ${event.deleted.join(', ')}` : '',
         ...event.failed.map(({ name, message }) => `"${name}" did not come to rest: ${message}`),

@@ -24,9 +24,11 @@ export type SupervisorEvent =
   | {
       readonly event: 'rested';
       readonly rested: readonly string[];
+      readonly paused?: readonly string[];
       readonly deleted: readonly string[];
       readonly failed: readonly { readonly name: string; readonly message: string }[];
     }
+  | ({ readonly event: 'recovered' } & Recovered)
   | {
       readonly event: 'failed';
       readonly code: ProblemCode;
@@ -35,6 +37,17 @@ export type SupervisorEvent =
       readonly hint?: string;
     }
   | { readonly event: 'down'; readonly hard: boolean };
+
+/** What `recover` brought back. */
+export interface Recovered {
+  readonly sandboxes: readonly { readonly id: string; readonly name: string; readonly status: string }[];
+  readonly snapshots: readonly { readonly id: string; readonly name?: string }[];
+  readonly lost: readonly { readonly kind: string; readonly id: string; readonly why: string }[];
+  /** What no manifest holds, in words. */
+  readonly gone: readonly string[];
+  /** Where the database is that was there before. */
+  readonly aside?: string;
+}
 
 /** A supervisor that this program started. */
 export class SupervisorChild {

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { SkerryError } from '@skerry/sdk';
+import { SkerryError, type SandboxView, type Snapshot } from '@skerry/sdk';
 import fc from 'fast-check';
 import { CommandFailure } from '../terminal/command-failure.ts';
+import { treeLines } from './snapshot-tree.ts';
 import { failureLines, usageError } from './failure.ts';
 import { tableLines } from './table.ts';
-import { durationOption, formatAge, formatMiB, pairOption, sizeOption } from './units.ts';
+import { durationOption, formatAge, formatBytes, formatMiB, pairOption, sizeOption } from './units.ts';
 
 test('durationOption() and sizeOption() read units, and name what is none', () => {
   assert.deepEqual(
@@ -93,4 +94,44 @@ test('CommandFailure is 125 when Skerry failed, and the class of the problem whe
     [125, 125, 125, 4, 3, 2],
   );
   assert.equal(exit('invalid', "cannot start process: command 'nonesuch' was not found in PATH (/bin)"), 127);
+});
+
+test('treeLines() draws what was made after what, oldest first, and lets one whose parent is gone begin a branch', () => {
+  const now = Date.parse('2030-01-02T00:00:00Z');
+  const snapshot = (id: string, hour: number, more: Partial<Snapshot> = {}): Snapshot =>
+    ({
+      id: `sn${id}`,
+      kind: 'disk',
+      origin: 'user',
+      status: 'ready',
+      diskBytes: 1024,
+      exclusiveBytes: 512,
+      memoryBytes: 0,
+      createdAt: new Date(now - hour * 3_600_000).toISOString(),
+      ...more,
+    }) as unknown as Snapshot;
+  const tree = [
+    snapshot('c', 1, { parent: 'sna' as Snapshot['id'], name: 'last', kind: 'memory', memoryBytes: 2048 }),
+    snapshot('b', 2, { parent: 'sna' as Snapshot['id'], origin: 'pause' }),
+    snapshot('a', 3, { name: 'first' }),
+    snapshot('d', 1, { parent: 'snx' as Snapshot['id'], status: 'creating' }),
+  ];
+  const lines = treeLines({ name: 'work', status: 'running' } as unknown as SandboxView, tree, now);
+  assert.deepEqual(lines, [
+    'work running',
+    '├─ first           files 1.0 KiB                  frees 512 B  3 h ago',
+    '│  ├─ snb (pause)  files 1.0 KiB                  frees 512 B  2 h ago',
+    '│  └─ last         memory 2.0 KiB, files 1.0 KiB  frees 512 B  1 h ago',
+    '└─ snd             creating',
+  ]);
+});
+
+test('formatBytes() has two digits that matter', () => {
+  assert.deepEqual([0, 912, 1234, 35_651_584, 1_610_612_736].map(formatBytes), [
+    '0 B',
+    '912 B',
+    '1.2 KiB',
+    '34 MiB',
+    '1.5 GiB',
+  ]);
 });

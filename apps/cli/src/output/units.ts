@@ -24,6 +24,25 @@ export function sizeOption(text: string): number {
   return Math.ceil(Number(match[1]) * (sizes[match[2] ?? 'MiB'] ?? 1));
 }
 
+/** Reads a process id. */
+export function processIdOf(text: string, sandbox: string): number {
+  const pid = Number(text);
+  if (!Number.isInteger(pid) || pid < 1) throw usageError(`"${text}" is no process id`, `See "skerry ps ${sandbox}".`);
+  return pid;
+}
+
+/** Reads a duration, or `never`. */
+export function durationOrNeverOption(text: string): number | 'never' {
+  return text === 'never' ? text : durationOption(text);
+}
+
+/** Reads a whole number of at least one. */
+export function countOption(text: string): number {
+  const count = numberOption(text);
+  if (!Number.isInteger(count) || count < 1) throw usageError(`"${text}" is no count`, 'Give a whole number from 1.');
+  return count;
+}
+
 export function numberOption(text: string): number {
   const value = Number(text);
   if (text.trim() === '' || !Number.isFinite(value)) throw usageError(`"${text}" is no number`);
@@ -55,6 +74,18 @@ export function formatAge(at: string, nowMs: number = Date.now()): string {
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
   if (seconds < 86_400) return `${Math.floor(seconds / 3600)} h`;
   return `${Math.floor(seconds / 86_400)} d`;
+}
+
+/** `0 B`, `912 B`, `1.2 KiB`, `34 MiB`, `1.5 GiB`. */
+export function formatBytes(bytes: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+  let amount = bytes;
+  let unit = 0;
+  while (amount >= 1024 && unit < units.length - 1) {
+    amount /= 1024;
+    unit++;
+  }
+  return `${unit === 0 || amount >= 10 ? Math.round(amount) : amount.toFixed(1)} ${units[unit]}`;
 }
 
 export function formatMiB(mebibytes: number): string {

@@ -1,7 +1,8 @@
 import { constants } from 'node:os';
-import type { ProcessExit, RunningProcess } from '@skerry/sdk';
+import { type ProcessExit, type RunningProcess, SkerryError } from '@skerry/sdk';
 import { onReaderLeft, printJson, writeBytes } from '../output/print.ts';
 import { pumpInput } from './input.ts';
+import { PauseWatch } from './pause-watch.ts';
 import { rawTerminal } from './raw-terminal.ts';
 
 export interface AttachOptions {
@@ -10,19 +11,32 @@ export interface AttachOptions {
   /** It has a terminal of its own. */
   readonly terminal: boolean;
   readonly json: boolean;
+  /** Ends when the sandbox is paused; otherwise it goes on when that runs again. */
+  readonly detachOnPause: boolean;
+  /** Brings the sandbox back. */
+  readonly resume: () => Promise<unknown>;
 }
 
+export const detachOnPauseHelp = 'end when the sandbox is paused; otherwise this goes on when it runs again';
+
+const leftExit: ProcessExit = { exitCode: 130, signal: 'SIGINT', timedOut: false };
 const forwarded = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
 
 /**
- * Connects a process in a sandbox with this program's standard streams until it ends. Signals go to the process; the third SIGINT gives up
- * waiting for it.
+ * Connects a process in a sandbox with this program's standard streams until it ends, over pauses of the sandbox. Signals go to the process; the
+ * third SIGINT gives up waiting for it. While the sandbox is paused the first one does.
  */
 export async function attach(running: RunningProcess, options: AttachOptions): Promise<ProcessExit> {
   await using cleanups = new AsyncDisposableStack();
   const raw = options.terminal && options.input && process.stdin.isTTY ? cleanups.use(rawTerminal()) : undefined;
+  const { json } = options;
+  const watch = new PauseWatch({ pid: running.pid, json, raw: raw !== undefined, resume: options.resume });
   let interrupts = 0;
   const forward = (signal: NodeJS.Signals): void => {
+    if (watch.waiting) {
+      watch.leave();
+      return;
+    }
     if (signal === 'SIGINT' && ++interrupts > 2) {
       raw?.[Symbol.dispose]();
       process.exit(130);
@@ -47,17 +61,25 @@ export async function attach(running: RunningProcess, options: AttachOptions): P
     cleanups.defer(() => void process.stdout.off('resize', resize));
   }
   if (options.input) {
-    const pump = pumpInput(running, options.terminal);
+    const pump = pumpInput(running, options.terminal, raw === undefined ? undefined : watch);
     cleanups.defer(() => pump.stop());
   }
-  if (options.json) printJson({ type: 'start', pid: running.pid });
+  if (json) printJson({ type: 'start', pid: running.pid });
   const startedAtMs = Date.now();
-  const exit = await running.wait(async ({ from, data }) => {
-    if (options.json)
-      printJson({ type: from === 'stderr' ? 'stderr' : 'stdout', data: Buffer.from(data).toString('base64') });
-    else await writeBytes(from === 'stderr' ? process.stderr : process.stdout, data);
-  });
-  if (options.json) printJson({ type: 'end', ...exit, durationMs: Date.now() - startedAtMs });
+  const exit = await running
+    .wait(
+      async ({ from, data }) => {
+        if (json)
+          printJson({ type: from === 'stderr' ? 'stderr' : 'stdout', data: Buffer.from(data).toString('base64') });
+        else await writeBytes(from === 'stderr' ? process.stderr : process.stdout, data);
+      },
+      { onPause: options.detachOnPause ? 'throw' : watch.onPause, signal: watch.signal },
+    )
+    .catch((error: unknown) => {
+      if (watch.signal.aborted && error instanceof SkerryError && error.code === 'cancelled') return leftExit;
+      throw error;
+    });
+  if (json) printJson({ type: 'end', ...exit, durationMs: Date.now() - startedAtMs });
   return exit;
 }
 

@@ -3,8 +3,14 @@ import { type RunningProcess, SkerryError } from '@skerry/sdk';
 const mostAtOnce = 512 * 1024;
 const endOfInput = Buffer.from([4]);
 
+/** Takes what is typed while it cannot go to the process. */
+export interface KeyTaker {
+  /** Whether it took these keys. */
+  typed(keys: Uint8Array): boolean;
+}
+
 /** Passes standard input to a process, in order, no faster than the process reads. */
-export function pumpInput(running: RunningProcess, terminal: boolean): { readonly stop: () => void } {
+export function pumpInput(running: RunningProcess, terminal: boolean, taker?: KeyTaker): { readonly stop: () => void } {
   const stopped = new AbortController();
   let waiting: Buffer[] = [];
   let waitingBytes = 0;
@@ -35,6 +41,7 @@ export function pumpInput(running: RunningProcess, terminal: boolean): { readonl
     }
   };
   const onData = (chunk: Buffer): void => {
+    if (taker?.typed(chunk) === true) return;
     waiting.push(chunk);
     waitingBytes += chunk.length;
     if (waitingBytes >= mostAtOnce) process.stdin.pause();

@@ -1,26 +1,65 @@
 import { type Sandbox, type Skerry, SkerryError } from '@skerry/sdk';
 import { paint, printLine } from '../output/print.ts';
-import { formatDuration } from '../output/units.ts';
+import { resumeText } from '../output/resume.ts';
+import { formatBytes, formatDuration } from '../output/units.ts';
+import { LiveWork } from './live-work.ts';
 import { projectFiles } from './project.ts';
 
 const workName = 'tour-work';
 const otherName = 'tour-other';
+const forkName = 'tour-fork';
 const folder = '/home/user/ledger';
 
-/** Shows the main job on real input, a line a step with its time. Gives back whether every step succeeded. */
-export async function runTour(skerry: Skerry): Promise<boolean> {
+type Step = readonly [title: string, run: () => Promise<string>];
+
+/** What the tour may do to the instance itself. */
+export interface TourInstance {
+  /** Kills every program of Skerry at once; gives back how many. */
+  kill(): Promise<number>;
+  /** Starts it again, and gives back a client of it. */
+  up(): Promise<Skerry>;
+}
+
+/**
+ * Shows the main job on real input, a line a step with its time. Gives back whether every step succeeded. Without `instance`, as when Skerry ran
+ * before, it is not killed.
+ */
+export async function runTour(client: Skerry, instance: TourInstance | undefined): Promise<boolean> {
   const begun = performance.now();
+  let skerry = client;
   let sandbox: Sandbox | undefined;
+  let live: LiveWork | undefined;
   const work = (): Sandbox => {
     if (sandbox === undefined) throw new Error('The sandbox was not made');
     return sandbox;
   };
-  const steps: readonly (readonly [title: string, run: () => Promise<string>])[] = [
+  const liveWork = (): LiveWork => {
+    if (live === undefined) throw new Error('Nothing was started');
+    return live;
+  };
+  const crash: readonly Step[] =
+    instance === undefined
+      ? []
+      : [
+          [
+            'kill -9 of Skerry: all of its programs at once',
+            async () => `${await instance.kill()} processes are gone; nobody answers`,
+          ],
+          [
+            'up: the three never stopped',
+            async () => {
+              skerry = await instance.up();
+              sandbox = await skerry.sandboxes.get(workName);
+              await liveWork().attachAgain(sandbox);
+              return liveWork().look();
+            },
+          ],
+        ];
+  const steps: readonly Step[] = [
     [
       'make a persistent sandbox',
       async () => {
-        await removeIfThere(skerry, workName);
-        await removeIfThere(skerry, otherName);
+        for (const name of [workName, otherName, forkName]) await removeIfThere(skerry, name);
         sandbox = await skerry.sandboxes.create({ name: workName });
         return lastLine(await shell(work(), 'echo "$(whoami)@$(hostname), $(nproc) CPUs, kernel $(uname -r)"'));
       },
@@ -52,6 +91,44 @@ export async function runTour(skerry: Skerry): Promise<boolean> {
     ],
     ['run its tests, with nothing installed again', () => runTests(work())],
     [
+      'a counter, a shell on a terminal, a Python session',
+      async () => {
+        live = await LiveWork.start(work());
+        return live.look();
+      },
+    ],
+    [
+      'pause it: memory and disk are saved',
+      async () => {
+        const { view } = await skerry.sandboxes.pause(workName);
+        const [point] = await Array.fromAsync(skerry.snapshots.list({ sandbox: workName, all: true }));
+        const saved = point === undefined ? '' : `, ${formatBytes(point.memoryBytes)} of memory`;
+        return `${view.status}${saved}; the three wait without noticing`;
+      },
+    ],
+    [
+      'resume it: the three go on where they were',
+      async () => {
+        sandbox = await skerry.sandboxes.resume(workName);
+        if (sandbox.view.resume?.from === 'disk') throw new Error(`It came back ${resumeText(sandbox.view)}`);
+        const seen = await liveWork().look();
+        if (!liveWork().hasEveryCount()) throw new Error('A line of the counter was lost');
+        return seen;
+      },
+    ],
+    [
+      'fork it: a copy with a life of its own',
+      async () => {
+        const [fork] = await skerry.sandboxes.fork(workName, { names: [forkName] });
+        if (fork === undefined) throw new Error('There is no copy');
+        const there = await fork.process.list();
+        const host = lastLine(await shell(fork, 'hostname'));
+        await skerry.sandboxes.delete(forkName);
+        return `${host}: the same ${there.length} processes run on in it`;
+      },
+    ],
+    ...crash,
+    [
       'an ephemeral sandbox sees none of it',
       async () => {
         const other = await skerry.sandboxes.create({ name: otherName, kind: 'ephemeral' });
@@ -73,6 +150,7 @@ export async function runTour(skerry: Skerry): Promise<boolean> {
     [
       'delete the first',
       async () => {
+        await liveWork().leave();
         await skerry.sandboxes.delete(workName);
         return 'gone';
       },
@@ -86,7 +164,7 @@ export async function runTour(skerry: Skerry): Promise<boolean> {
     try {
       const shown = await run();
       const took = formatDuration(performance.now() - start).padStart(8);
-      printLine(`${paint('✓', 'green')} ${number}  ${title.padEnd(46)}${took}`);
+      printLine(`${paint('✓', 'green')} ${number}  ${title.padEnd(52)}${took}`);
       printLine(paint(`       ${shown.slice(0, 72)}`, 'dim'));
     } catch (error) {
       printLine(`${paint('✗', 'red')} ${number}  ${title}`);

@@ -11,7 +11,7 @@ const killTimeoutMs = 5000;
 
 /**
  * Runs a command in a sandbox and gives its events, the last of them `end` unless it is detached. Taken slowly, it slows the command down. When the
- * signal aborts, the command is killed. Throws what keeps it from starting.
+ * signal aborts, the command is killed; when the sandbox is put to rest, it goes on in there. Throws what keeps it from starting.
  */
 export async function* runCommand(guest: GuestClient, body: ExecBody, signal: AbortSignal): AsyncGenerator<ExecEvent> {
   const startedAt = performance.now();
@@ -73,6 +73,8 @@ export async function* runCommand(guest: GuestClient, body: ExecBody, signal: Ab
     yield ending;
   } catch (error) {
     const problem = Problem.from(error);
+    // It rests with the sandbox or has gone with it.
+    if (problem.code === 'unavailable') over = true;
     if (pid === undefined || problem.code !== 'deadline' || timeoutMs === undefined) throw error;
     over = true;
     yield end(timedOutExitCode, true, 'SIGKILL');

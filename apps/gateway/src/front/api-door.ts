@@ -1,16 +1,17 @@
-import { Agent, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Log } from '@skerry/kit';
 import { Problem } from '@skerry/model';
 import { answerProblem } from '../http/answers.ts';
 import { clientFacts } from '../http/client-facts.ts';
 import { forwardRequestHeaders } from '../http/headers.ts';
+import { PatientAgent } from '../http/patient-agent.ts';
 import { relay } from '../http/relay.ts';
 import { serverUnavailable } from '../routes/call-twice.ts';
 
 /** Passes requests to the server's public API. */
 export class ApiDoor implements Disposable {
   readonly #socketPath: string;
-  readonly #agent: Agent = new Agent({ keepAlive: true, maxFreeSockets: 64 });
+  readonly #agent: PatientAgent = new PatientAgent({ keepAlive: true, maxFreeSockets: 64 });
   readonly #log: Log;
 
   constructor(socketPath: string, log: Log) {

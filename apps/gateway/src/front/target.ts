@@ -8,6 +8,8 @@ export type Target =
   /** `sandbox` is an id or a name, as the client wrote it. */
   | { readonly kind: 'sandbox'; readonly sandbox: string; readonly port: number; readonly by: 'host' | 'header' };
 
+export type SandboxTarget = Extract<Target, { kind: 'sandbox' }>;
+
 const api: Target = { kind: 'api' };
 const hostPattern = /^(?:[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?\.?|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?$/;
 const referencePattern = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;

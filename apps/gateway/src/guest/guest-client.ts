@@ -9,8 +9,10 @@ import {
   guestPort,
   type Route,
 } from '@skerry/protocol';
-import type { Upstream } from '../sandbox/upstreams.ts';
+import { Inflow, whenQuiet } from '../http/inflow.ts';
+import type { Visit } from '../sandbox/visit.ts';
 import { connectProblem, fileProblem } from './guest-problem.ts';
+import { GuestStream } from './guest-stream.ts';
 
 /** Who a call is made as, and what ends it. */
 export interface GuestCall {
@@ -24,15 +26,25 @@ const mostAnswerBytes = 64 * 1024 * 1024;
 const mostProblemBytes = 64 * 1024;
 /** Time for a connection, in `ms`. */
 const connectTimeoutMs = 10_000;
+/** How long a call may still take when the boot is to rest, in `ms`. */
+const restGraceMs = 2000;
+
+/** An answer, and what reads it to its end before its boot goes away. */
+interface Answer {
+  readonly incoming: IncomingMessage;
+  /** Called when the boot is about to go away. */
+  onEnding: ((why: 'rest' | 'gone') => void) | undefined;
+}
 
 /** Calls the guest of one boot as its owner, with the sandbox's token. Throws problems that a caller may read. */
 export class GuestClient {
   readonly #route: Route;
-  readonly #upstream: Upstream;
+  readonly #visit: Visit;
 
-  constructor(route: Route, upstream: Upstream) {
+  /** All calls are part of this visit to the boot. */
+  constructor(route: Route, visit: Visit) {
     this.#route = route;
-    this.#upstream = upstream;
+    this.#visit = visit;
   }
 
   /** Calls a method with one answer. */
@@ -43,8 +55,9 @@ export class GuestClient {
       'connect-protocol-version': '1',
       'content-length': String(body.length),
     };
-    const answer = await this.#send('POST', path, headers, body, call);
+    const { incoming: answer } = await this.#send('POST', path, headers, body, call);
     const text = await readText(answer, mostAnswerBytes);
+    this.#visit.moved += 1;
     if (answer.statusCode === 200) return parseJson(text) ?? {};
     throw connectProblem(endError(text), answer.statusCode ?? 0);
   }
@@ -56,7 +69,7 @@ export class GuestClient {
     call: GuestCall & { readonly timeoutMs?: number },
   ): AsyncGenerator<unknown> {
     const body = Buffer.from(encodeFrame(message));
-    const answer = await this.#send(
+    const answered = await this.#send(
       'POST',
       path,
       {
@@ -71,11 +84,12 @@ export class GuestClient {
       body,
       call,
     );
+    const answer = answered.incoming;
     try {
       if (answer.statusCode !== 200)
         throw connectProblem(endError(await readText(answer, mostProblemBytes)), answer.statusCode ?? 0);
       let end: EndStreamMessage | undefined;
-      for await (const frame of decodeFrames(answer as AsyncIterable<Buffer>)) {
+      for await (const frame of decodeFrames(this.#streamOf(answered))) {
         // Read to its very end, an answer gives its connection back.
         if ((frame.flags & endStreamFlag) !== 0) end = frame.message as EndStreamMessage;
         else if (end === undefined) yield frame.message;
@@ -98,10 +112,33 @@ export class GuestClient {
     body: Readable | undefined,
     call: GuestCall,
   ): Promise<IncomingMessage> {
-    const answer = await this.#send(method, `/files?${query.toString()}`, headers, body, call);
+    const { incoming: answer } = await this.#send(method, `/files?${query.toString()}`, headers, body, call);
     const status = answer.statusCode ?? 0;
     if (status < 300 || status === 304 || status === 416) return answer;
     throw fileProblem(endError(await readText(answer, mostProblemBytes)), status, query.get('path') ?? '');
+  }
+
+  #streamOf(answered: Answer): AsyncIterable<Buffer> {
+    const { incoming } = answered;
+    const stream = new GuestStream('connect', (bytes) => {
+      this.#visit.moved += bytes;
+    });
+    const inflow = new Inflow(incoming, stream);
+    const lost = (): void => {
+      if (incoming.complete) return;
+      inflow.passRest();
+      stream.end();
+    };
+    incoming.once('error', lost);
+    incoming.once('close', lost);
+    answered.onEnding = (why) => {
+      inflow.hurry();
+      if (why === 'gone') return;
+      // Closed in half: the guest takes that as its client's leaving and ends the stream, not the process.
+      stream.expectEnd();
+      incoming.socket.end();
+    };
+    return stream;
   }
 
   async #send(
@@ -110,13 +147,14 @@ export class GuestClient {
     headers: Record<string, string>,
     body: Buffer | Readable | undefined,
     call: GuestCall,
-  ): Promise<IncomingMessage> {
+  ): Promise<Answer> {
     const { address, accessToken } = this.#route;
     call.signal.throwIfAborted();
     return await new Promise((resolve, reject) => {
+      let answer: Answer | undefined;
       const outgoing = openRequest(
         {
-          agent: this.#upstream.agent,
+          agent: this.#visit.upstream.agent,
           host: address,
           port: guestPort,
           method,
@@ -130,16 +168,44 @@ export class GuestClient {
           },
           signal: call.signal,
         },
-        resolve,
+        (incoming) => {
+          answer = { incoming, onEnding: undefined };
+          resolve(answer);
+        },
       );
+      let giveUpEnd = (): void => undefined;
+      const leave = this.#visit.add({
+        cut: () => outgoing.destroy(),
+        end: (why) => {
+          giveUpEnd();
+          answer?.onEnding?.(why);
+          const over = (): void => void outgoing.destroy();
+          if (why === 'gone') giveUpEnd = whenQuiet(outgoing.socket, over);
+          else {
+            const timer = setTimeout(over, restGraceMs);
+            giveUpEnd = () => clearTimeout(timer);
+          }
+        },
+      });
+      outgoing.once('close', () => {
+        giveUpEnd();
+        leave();
+      });
       outgoing.once('socket', (socket) => {
+        if (path.startsWith('/files')) this.#visit.socket = socket;
         if (!socket.connecting) return;
         const timer = setTimeout(() => outgoing.destroy(new Error('No connection in time')), connectTimeoutMs);
         socket.once('connect', () => clearTimeout(timer));
         socket.once('close', () => clearTimeout(timer));
       });
       outgoing.on('error', (cause) =>
-        reject(call.signal.aborted ? Problem.from(call.signal.reason) : sandboxLost(cause)),
+        reject(
+          call.signal.aborted
+            ? Problem.from(call.signal.reason)
+            : this.#visit.ending === 'rest'
+              ? sandboxPausing(cause)
+              : sandboxLost(cause),
+        ),
       );
       if (body === undefined || Buffer.isBuffer(body)) outgoing.end(body);
       else {
@@ -162,6 +228,15 @@ export function sandboxLost(cause: unknown): Problem {
   return new Problem('unavailable', 'The sandbox went away during the call', {
     reason: 'sandbox_lost',
     hint: 'Look at its status with "skerry ls".',
+    cause,
+  });
+}
+
+/** The sandbox was put to rest during a call. */
+export function sandboxPausing(cause: unknown): Problem {
+  return new Problem('unavailable', 'The sandbox is being paused', {
+    reason: 'sandbox_pausing',
+    hint: 'What runs in it goes on when it wakes; look before you repeat the call.',
     cause,
   });
 }

@@ -45,6 +45,20 @@ const cases: readonly (readonly [code: string, message: RegExp, said: Case])[] =
     /detached/,
     { code: 'exhausted', reason: 'slow_reader', hint: 'Read the stream without long stops.' },
   ],
+  [
+    'unavailable',
+    /being paused/,
+    {
+      code: 'unavailable',
+      reason: 'sandbox_pausing',
+      hint: 'What runs in it goes on when it wakes; look before you repeat the call.',
+    },
+  ],
+  [
+    'unavailable',
+    /went away during the call/,
+    { code: 'unavailable', reason: 'sandbox_lost', hint: 'Look at its status with "skerry ls".' },
+  ],
   ['resource_exhausted', /no space|quota|disk/i, { code: 'exhausted', reason: 'sandbox_disk_full' }],
 ];
 

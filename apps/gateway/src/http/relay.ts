@@ -5,13 +5,21 @@ import {
   type RequestOptions,
   type ServerResponse,
 } from 'node:http';
+import type { Socket } from 'node:net';
+import { type AnswerFilter, AnswerPassage } from './answer-passage.ts';
 import { forwardResponseHeaders, forwardTrailers, hasBody } from './headers.ts';
+import { whenQuiet } from './inflow.ts';
 
 /** Why no answer came from the other side. */
 export interface RelayFailure {
-  /** `cut`: the boot or the key went away · `timeout`: no connection in time · `refused`, `lost`: before, after the request was sent. */
-  readonly kind: 'cut' | 'timeout' | 'refused' | 'lost';
+  /**
+   * `cut`: the boot or the key went away · `rest`: the boot rests, and gave no answer before · `timeout`: no connection in time · `refused`, `lost`:
+   * before, after the connection was there.
+   */
+  readonly kind: 'cut' | 'rest' | 'timeout' | 'refused' | 'lost';
   readonly cause: unknown;
+  /** Whether something may have been sent: only then can it have had an effect. */
+  readonly sent: boolean;
 }
 
 export interface Relay {
@@ -23,22 +31,47 @@ export interface Relay {
   readonly headers: readonly string[];
   /** Called at most once, and only while nothing of an answer has been sent. */
   readonly onFailure: (failure: RelayFailure) => void;
+  /** Called with the connection once there is one. */
+  readonly onSocket?: (socket: Socket) => void;
+  /** Sees the request's body as it passes. */
+  readonly onBody?: ((chunk: Buffer) => void) | undefined;
+  /** Called once, when nothing is under way to the other side any more; the answer may still be on its way to a slow client. */
+  readonly onDone?: () => void;
+  /** What the answer's body passes through; `undefined` for most. */
+  readonly filter?: (answer: IncomingMessage) => AnswerFilter | undefined;
+}
+
+/** What can be done to an exchange from outside. */
+export interface RelayControl {
+  /** Ends it at once. */
+  cut(): void;
+  /** Ends it in order: what the other side has sent is passed on first. */
+  end(why: 'rest' | 'gone'): void;
 }
 
 const connectTimeoutMs = 10_000;
+/** How long an answer may still take when the boot is to rest, in `ms`. */
+const restGraceMs = 2000;
 const retried = new Set(['GET', 'HEAD', 'OPTIONS']);
 
-/**
- * Passes one request on and its answer back, as they come, with back-pressure both ways. Either side's end ends the other at once.
- * Returns what cuts it.
- */
-export function relay(exchange: Relay): () => void {
+/** Passes one request on and its answer back, as they come, with back-pressure both ways. Either side's end ends the other at once. */
+export function relay(exchange: Relay): RelayControl {
   const { request, response } = exchange;
   const bodied = hasBody(request);
   let outgoing: ClientRequest;
-  let answered = false;
+  let passage: AnswerPassage | undefined;
+  let sent = false;
   let finished = false;
+  let done = false;
+  let ending: 'rest' | 'gone' | undefined;
+  let giveUpEnd = (): void => undefined;
 
+  const markDone = (): void => {
+    if (done) return;
+    done = true;
+    giveUpEnd();
+    exchange.onDone?.();
+  };
   // What nobody passes on any more is read away, or the connection's next request would wait behind it.
   const drain = (): void => {
     request.unpipe();
@@ -47,10 +80,13 @@ export function relay(exchange: Relay): () => void {
   const fail = (kind: RelayFailure['kind'], cause: unknown): void => {
     if (finished) return;
     finished = true;
+    // Before the connection goes, which takes with it what was read and not passed on yet.
+    if (kind !== 'cut') passage?.breakOff();
     outgoing.destroy();
-    drain();
-    if (answered || response.headersSent) response.destroy();
-    else exchange.onFailure({ kind, cause });
+    if (sent) drain();
+    markDone();
+    if (passage === undefined && !response.headersSent) exchange.onFailure({ kind, cause, sent });
+    else if (passage === undefined || kind === 'cut') response.destroy();
   };
 
   const send = (mayRetry: boolean): void => {
@@ -62,30 +98,47 @@ export function relay(exchange: Relay): () => void {
       setHost: false,
     });
     const attempt = outgoing;
-    let sent = false;
     let connectTimer: NodeJS.Timeout | undefined;
+    // The body is not touched before there is a connection: until then the request can still go elsewhere.
+    const connected = (): void => {
+      clearTimeout(connectTimer);
+      if (finished || attempt !== outgoing) return;
+      sent = true;
+      if (!bodied) return;
+      request.once('end', () => {
+        const trailers = forwardTrailers(request.rawTrailers);
+        if (trailers.length > 0) attempt.addTrailers(trailers);
+      });
+      if (exchange.onBody !== undefined) request.on('data', exchange.onBody);
+      request.pipe(attempt);
+    };
+    // Known at once of a kept connection, so that head and body leave together.
+    const { reusedSocket } = attempt;
+    if (reusedSocket) connected();
     attempt.once('socket', (socket) => {
+      exchange.onSocket?.(socket);
+      if (reusedSocket) return;
       if (!socket.connecting) {
-        sent = true;
+        connected();
         return;
       }
       connectTimer = setTimeout(() => fail('timeout', new Error('No connection in time')), connectTimeoutMs);
-      socket.once('connect', () => {
-        sent = true;
-        clearTimeout(connectTimer);
-      });
+      socket.once('connect', connected);
     });
     attempt.once('close', () => {
       clearTimeout(connectTimer);
       // Node ends a connection without an error when its answer is an upgrade that nobody asked for.
-      if (!answered && attempt === outgoing) fail('lost', new Error('The connection closed without an answer'));
+      if (passage === undefined && attempt === outgoing)
+        fail('lost', new Error('The connection closed without an answer'));
     });
     attempt.on('error', (error) => {
       clearTimeout(connectTimer);
-      if (finished) drain();
+      if (finished && sent) drain();
       if (finished || attempt !== outgoing) return;
+      // The other side may reset what it did not read of the request: its answer tells itself whether it is whole.
+      if (passage !== undefined && bodied && !request.complete) return;
       // A kept connection may have been closed by the other side just before its use: then nothing has been done yet.
-      if (mayRetry && attempt.reusedSocket && !answered) send(false);
+      if (mayRetry && reusedSocket && passage === undefined) send(false);
       else fail(sent ? 'lost' : 'refused', error);
     });
     attempt.once('continue', () => {
@@ -98,16 +151,9 @@ export function relay(exchange: Relay): () => void {
         incoming.destroy();
         return;
       }
-      answered = true;
       answer(incoming);
     });
-    if (bodied) {
-      request.once('end', () => {
-        const trailers = forwardTrailers(request.rawTrailers);
-        if (trailers.length > 0) attempt.addTrailers(trailers);
-      });
-      request.pipe(attempt);
-    } else attempt.end();
+    if (!bodied) attempt.end();
   };
 
   const answer = (incoming: IncomingMessage): void => {
@@ -117,18 +163,10 @@ export function relay(exchange: Relay): () => void {
       response.writeHead(incoming.statusCode ?? 0, incoming.statusMessage ?? '', headers);
     } catch (error) {
       // Node refuses to write a head that our clients must not get.
-      answered = false;
       fail('lost', error);
       return;
     }
-    let begun = false;
-    incoming.once('data', () => {
-      begun = true;
-    });
-    // Streams such as events may send their first byte much later than their head.
-    setImmediate(() => {
-      if (!begun && !response.destroyed && !response.writableEnded) response.flushHeaders();
-    });
+    const filter = chunked ? exchange.filter?.(incoming) : undefined;
     incoming.once('end', () => {
       const trailers = forwardTrailers(incoming.rawTrailers);
       if (trailers.length > 0 && chunked) response.addTrailers(trailers);
@@ -138,23 +176,49 @@ export function relay(exchange: Relay): () => void {
         drain();
         outgoing.destroy();
       }
+      markDone();
     });
     incoming.once('error', (error) => fail('lost', error));
     incoming.once('close', () => {
       if (!incoming.complete) fail('lost', new Error('The answer ended early'));
     });
-    incoming.pipe(response);
+    passage = new AnswerPassage(incoming, response, filter);
+    if (ending === 'rest') askToEnd();
+    else if (ending === 'gone') passage.hurry();
+  };
+
+  // Closed in half: the guest takes that as its client's leaving, ends the stream, and is read to its end.
+  const askToEnd = (): void => {
+    if (passage?.expectEnd() === true) outgoing.socket?.end();
+  };
+
+  const end = (why: 'rest' | 'gone'): void => {
+    if (finished || ending === why) return;
+    ending = why;
+    giveUpEnd();
+    if (!sent) return fail(why === 'rest' ? 'rest' : 'cut', new Error('The boot ended before anything was sent'));
+    if (why === 'rest') {
+      askToEnd();
+      const timer = setTimeout(() => fail('rest', new Error('The boot rests')), restGraceMs);
+      giveUpEnd = () => clearTimeout(timer);
+      return;
+    }
+    passage?.hurry();
+    giveUpEnd = whenQuiet(outgoing.socket, () =>
+      fail(passage === undefined ? 'cut' : 'lost', new Error('The boot is gone')),
+    );
   };
 
   response.once('close', () => {
     const whole = finished && response.writableFinished;
     finished = true;
     if (!whole) outgoing.destroy();
+    markDone();
   });
   if (bodied)
     request.once('close', () => {
       if (!request.complete) outgoing.destroy();
     });
   send(!bodied && retried.has(request.method ?? ''));
-  return () => fail('cut', new Error('Cut'));
+  return { cut: () => fail('cut', new Error('Cut')), end };
 }

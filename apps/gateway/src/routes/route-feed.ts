@@ -1,20 +1,24 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Backoff, errorFields, type Log } from '@skerry/kit';
 import { gatewayPaths, type JsonClient, type RouteEvent } from '@skerry/protocol';
+import type { DrainEvent } from '../rest/drains.ts';
 import type { RouteTable } from './route-table.ts';
 
-/** Who learns of keys from the feed. */
-export interface KeyListener {
-  /** The feed begins anew: what happened meanwhile is unknown. */
-  forget(): void;
-  revoke(keyHash: string): void;
+/** Who learns what the feed tells besides routes. */
+export interface FeedListener {
+  /** The feed begins anew: what happened to keys meanwhile is unknown. */
+  begun(): void;
+  /** All routes are known; the server may have been started anew. */
+  synced(): void;
+  revoked(keyHash: string): void;
+  drain(event: DrainEvent): void;
 }
 
 /** Follows the server's route events into the table until the signal aborts, with a new connection whenever one ends. */
 export async function followRoutes(
   client: JsonClient,
   table: RouteTable,
-  keys: KeyListener,
+  listener: FeedListener,
   log: Log,
   signal: AbortSignal,
 ): Promise<void> {
@@ -28,13 +32,15 @@ export async function followRoutes(
         if (!connected) {
           connected = true;
           table.beginList();
-          keys.forget();
+          listener.begun();
         }
         if (event.type === 'route') table.set(event.route);
         else if (event.type === 'gone') table.delete(event.sandboxId);
-        else if (event.type === 'revoked') keys.revoke(event.keyHash);
+        else if (event.type === 'revoked') listener.revoked(event.keyHash);
+        else if (event.type === 'drain') listener.drain(event);
         else {
           table.endList();
+          listener.synced();
           backoff.reset();
           log.info('Routes are in step with the server');
         }

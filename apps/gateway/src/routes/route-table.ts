@@ -1,20 +1,26 @@
 import type { ProjectId, SandboxId } from '@skerry/model';
 import type { Route } from '@skerry/protocol';
 
-/** What must happen when a boot can no longer be reached. */
-export type OnGone = (route: Route) => void;
+/** Who must know of routes that change. */
+export interface RouteListener {
+  /** The boot can no longer be reached. */
+  gone(route: Route): void;
+  /** It rests, or is about to. */
+  resting(route: Route): void;
+}
 
 /** Where the running sandboxes are, as the server last said. Keeps what it knows while the server is away. */
 export class RouteTable {
   readonly #byId = new Map<SandboxId, Route>();
   readonly #byName = new Map<string, SandboxId>();
   readonly #gone = new Map<SandboxId, number>();
-  readonly #onGone: OnGone;
+  readonly #awaited = new Map<SandboxId, Set<() => void>>();
+  readonly #listener: RouteListener;
   #unseen: Set<SandboxId> | undefined;
   #revision = 0;
 
-  constructor(onGone: OnGone) {
-    this.#onGone = onGone;
+  constructor(listener: RouteListener) {
+    this.#listener = listener;
   }
 
   /** Counts the sandboxes that went, so that an answer that is older than a `gone` can be told. */
@@ -37,7 +43,9 @@ export class RouteTable {
     if (before !== undefined) this.#forgetName(before);
     this.#byId.set(route.sandboxId, route);
     this.#byName.set(nameKey(route.projectId, route.name), route.sandboxId);
-    if (before !== undefined && before.bootId !== route.bootId) this.#onGone(before);
+    if (before !== undefined && before.bootId !== route.bootId) this.#listener.gone(before);
+    if (route.resting) this.#listener.resting(route);
+    for (const seen of this.#awaited.get(route.sandboxId) ?? []) seen();
   }
 
   delete(id: SandboxId): void {
@@ -50,7 +58,20 @@ export class RouteTable {
     if (route === undefined) return;
     this.#byId.delete(id);
     this.#forgetName(route);
-    this.#onGone(route);
+    this.#listener.gone(route);
+  }
+
+  /** Resolves when a route of this sandbox comes, or after `waitMs`. */
+  async appears(id: SandboxId, waitMs: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, waitMs);
+    const waiting = this.#awaited.get(id) ?? new Set();
+    this.#awaited.set(id, waiting);
+    waiting.add(resolve);
+    await promise;
+    clearTimeout(timer);
+    waiting.delete(resolve);
+    if (waiting.size === 0 && this.#awaited.get(id) === waiting) this.#awaited.delete(id);
   }
 
   /** Whether the sandbox went after this revision. */

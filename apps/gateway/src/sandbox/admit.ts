@@ -1,12 +1,17 @@
 import { isId, Problem } from '@skerry/model';
 import { guestPort, type Route } from '@skerry/protocol';
+import type { SandboxTarget } from '../front/target.ts';
 import { type Authorizer, type Caller, missingKey, requireMember, unknownKey } from '../auth/authorizer.ts';
 import { carriesApiKey, type Credentials, secretsEqual } from '../auth/credentials.ts';
 import { type SandboxFinder, unknownSandbox } from '../routes/find-sandbox.ts';
+import type { Upstreams } from './upstreams.ts';
+import type { Visit, VisitKind } from './visit.ts';
 
-/** A request that may go to a port of a sandbox. */
+/** A request that may go to a port of a sandbox, and is under way to it from now on. */
 export interface Admission {
   readonly route: Route;
+  /** Must be finished. */
+  readonly visit: Visit;
   /** Who asked, when an API key let it in: its revocation ends the stream. */
   readonly caller?: Caller;
   /** Token for the guest that the client did not send itself. */
@@ -16,28 +21,33 @@ export interface Admission {
 /** Port of the code interpreter. It reads the guest's environment with the token that its clients send. */
 const codeInterpreterPort = 49999;
 
-/** A request that needs nothing looked up: the route is known, and the guest or a public port judges it. */
+export interface AdmitParts {
+  readonly finder: SandboxFinder;
+  readonly authorizer: Authorizer;
+  readonly upstreams: Upstreams;
+}
+
+/** A request that needs nothing looked up: the route is known and awake, and the guest or a public port judges it. */
 export function admitAtOnce(
-  finder: SandboxFinder,
-  sandbox: string,
-  port: number,
+  { finder, upstreams }: AdmitParts,
+  { sandbox, port }: SandboxTarget,
+  kind: VisitKind,
   credentials: Credentials,
 ): Admission | undefined {
   const route = finder.known(sandbox);
   if (route === undefined) return undefined;
   if (port === guestPort) {
     if (credentials.apiKey !== undefined && credentials.accessToken === undefined) return undefined;
-    return { route };
-  }
-  return route.portAccess === 'public' || showsToken(route, credentials) ? { route } : undefined;
+  } else if (route.portAccess !== 'public' && !showsToken(route, credentials)) return undefined;
+  const visit = upstreams.to(route).enter(kind);
+  return visit === undefined ? undefined : { route, visit };
 }
 
-/** Finds the sandbox and decides whether this request may reach this port. Throws a problem when not. */
+/** Finds the sandbox, waking it if it rests, and decides whether this request may reach this port. Throws a problem when not. */
 export async function admit(
-  finder: SandboxFinder,
-  authorizer: Authorizer,
-  sandbox: string,
-  port: number,
+  { finder, authorizer, upstreams }: AdmitParts,
+  { sandbox, port }: SandboxTarget,
+  kind: VisitKind,
   credentials: Credentials,
   signal: AbortSignal,
 ): Promise<Admission> {
@@ -47,21 +57,30 @@ export async function admit(
   const caller =
     credentials.apiKey !== undefined && keyNeeded ? await authorizer.authorize(credentials.apiKey) : undefined;
   if (named && caller === undefined) throw unknownSandbox(sandbox);
-  const route = await finder.find(sandbox, caller?.projectId, signal);
-  if (caller !== undefined && authorizer.isRevoked(caller.keyHash)) throw unknownKey();
-  const byKey = caller === undefined ? {} : { caller };
-  if (port === guestPort) {
-    if (caller === undefined || credentials.accessToken !== undefined) return { route, ...byKey };
-    requireMember(caller);
-    return { route, caller, addToken: route.accessToken };
-  }
-  if (route.portAccess === 'public') return { route };
-  if (showsToken(route, credentials)) return { route };
-  if (caller !== undefined) {
+  const judge = (route: Route): Omit<Admission, 'visit'> => {
+    if (caller !== undefined && authorizer.isRevoked(caller.keyHash)) throw unknownKey();
+    if (caller !== undefined && caller.projectId !== route.projectId) throw unknownSandbox(sandbox);
+    const byKey = caller === undefined ? {} : { caller };
+    if (port === guestPort) {
+      if (caller === undefined || credentials.accessToken !== undefined) return { route, ...byKey };
+      requireMember(caller);
+      return { route, caller, addToken: route.accessToken };
+    }
+    if (route.portAccess === 'public') return { route };
+    if (showsToken(route, credentials)) return { route };
+    if (caller === undefined) throw refused(ownToken, sandbox, port);
     requireMember(caller);
     return { route, caller };
+  };
+  // Who may not come in wakes nobody, as far as it is known here.
+  const known = finder.known(sandbox, caller?.projectId);
+  if (known !== undefined) judge(known);
+  else if (caller !== undefined) requireMember(caller);
+  for (;;) {
+    const admitted = judge(await finder.find(sandbox, caller?.projectId, 'request', signal));
+    const visit = upstreams.to(admitted.route).enter(kind);
+    if (visit !== undefined) return { ...admitted, visit };
   }
-  throw refused(ownToken, sandbox, port);
 }
 
 function showsToken(route: Route, { accessToken, trafficToken }: Credentials): boolean {

@@ -11,6 +11,7 @@ import { answerProblem } from '../http/answers.ts';
 import { readJsonBody } from '../http/read-body.ts';
 import { whenGone } from '../http/when-gone.ts';
 import type { SandboxDoorParts } from './sandbox-door.ts';
+import type { VisitKind } from './visit.ts';
 
 const methods: Record<string, readonly string[]> = { exec: ['POST'], files: ['GET', 'PUT', 'DELETE'] };
 
@@ -50,13 +51,16 @@ async function serve(
   if (verb === 'exec') {
     continueBody(request, response);
     const body = parseExecBody(await readJsonBody(request, maxExecBodyBytes));
-    await serveExec(await guestOf(parts, sandbox, caller, signal), body, request, response, signal);
+    await withGuest(parts, sandbox, caller, 'attached', signal, (guest) =>
+      serveExec(guest, body, request, response, signal),
+    );
     return;
   }
   const fileQuery = parseFileQuery(query);
-  const guest = await guestOf(parts, sandbox, caller, signal);
-  continueBody(request, response);
-  await serveFiles(guest, fileQuery, request, response, signal);
+  await withGuest(parts, sandbox, caller, 'request', signal, async (guest) => {
+    continueBody(request, response);
+    await serveFiles(guest, fileQuery, request, response, signal);
+  });
 }
 
 async function callerOf({ authorizer }: SandboxDoorParts, request: IncomingMessage): Promise<Caller> {
@@ -66,15 +70,27 @@ async function callerOf({ authorizer }: SandboxDoorParts, request: IncomingMessa
   throw request.headers['x-api-key'] === undefined && authorization === undefined ? missingKey() : unknownKey();
 }
 
-async function guestOf(
-  parts: SandboxDoorParts,
+/** Calls `use` with the guest of a sandbox that is awake, and counts a visit to it meanwhile. */
+async function withGuest(
+  { finder, authorizer, upstreams }: SandboxDoorParts,
   sandbox: string,
   caller: Caller,
+  kind: VisitKind,
   signal: AbortSignal,
-): Promise<GuestClient> {
-  const route = await parts.finder.find(sandbox, caller.projectId, signal);
-  if (parts.authorizer.isRevoked(caller.keyHash)) throw unknownKey();
-  return new GuestClient(route, parts.upstreams.to(route));
+  use: (guest: GuestClient) => Promise<void>,
+): Promise<void> {
+  for (;;) {
+    const route = await finder.find(sandbox, caller.projectId, 'api', signal);
+    if (authorizer.isRevoked(caller.keyHash)) throw unknownKey();
+    const visit = upstreams.to(route).enter(kind);
+    if (visit === undefined) continue;
+    try {
+      await use(new GuestClient(route, visit));
+    } finally {
+      visit.finish();
+    }
+    return;
+  }
 }
 
 /** Tells a client that waits with its body to send it. */

@@ -1,12 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Log } from '@skerry/kit';
-import { Problem } from '@skerry/model';
+import { isId, Problem } from '@skerry/model';
 import { guestPort } from '@skerry/protocol';
 import type { Authorizer } from '../auth/authorizer.ts';
 import { readCredentials } from '../auth/credentials.ts';
 import type { KeyStreams } from '../auth/key-streams.ts';
 import { checkRequestTarget, parseRequestPath } from '../front/request-path.ts';
-import type { Target } from '../front/target.ts';
+import type { SandboxTarget } from '../front/target.ts';
+import { type GuestCallKind, guestCallOf, guestStream, uploadCounter, visitKinds } from '../guest/guest-call.ts';
 import { answerProblem } from '../http/answers.ts';
 import { clientFacts } from '../http/client-facts.ts';
 import { forwardRequestHeaders } from '../http/headers.ts';
@@ -14,7 +15,14 @@ import { relay, type RelayFailure } from '../http/relay.ts';
 import { whenGone } from '../http/when-gone.ts';
 import type { SandboxFinder } from '../routes/find-sandbox.ts';
 import { type Admission, admit, admitAtOnce, dropsCredential } from './admit.ts';
-import { answerUnreachable, portBroken, portClosed, sandboxNotFound, sandboxSilent } from './bad-gateway.ts';
+import {
+  answerUnreachable,
+  portBroken,
+  portClosed,
+  sandboxNotFound,
+  sandboxRested,
+  sandboxSilent,
+} from './bad-gateway.ts';
 import type { Upstreams } from './upstreams.ts';
 
 export interface SandboxDoorParts {
@@ -24,7 +32,6 @@ export interface SandboxDoorParts {
   readonly keyStreams: KeyStreams;
   readonly log: Log;
 }
-export type SandboxTarget = Extract<Target, { kind: 'sandbox' }>;
 
 /** Paths of the guest's port that E2B keeps to its own host. */
 const internalPaths = new Set([
@@ -39,6 +46,9 @@ const internalPaths = new Set([
   'sync',
   'info',
 ]);
+
+/** How long a route may be on its way here from the server, in `ms`. */
+const routeDelayMs = 300;
 
 /** Checks a path before it goes to this port. Throws `not_found` for what only the host may call. */
 export function checkSandboxPath(target: string, port: number): void {
@@ -58,19 +68,52 @@ export function passToSandbox(
   request: IncomingMessage,
   response: ServerResponse,
 ): void {
-  checkSandboxPath(request.url ?? '', target.port);
+  const path = request.url ?? '';
+  checkSandboxPath(path, target.port);
+  const call = target.port === guestPort ? guestCallOf(request.method ?? '', path) : 'other';
   const credentials = readCredentials(request.headers);
-  const admitted = admitAtOnce(parts.finder, target.sandbox, target.port, credentials);
-  if (admitted !== undefined) {
-    forward(parts, target, admitted, request, response);
-    return;
-  }
-  admit(parts.finder, parts.authorizer, target.sandbox, target.port, credentials, whenGone(response)).then(
+  const admitted = admitAtOnce(parts, target, visitKinds[call], credentials);
+  if (admitted !== undefined) forward(parts, target, call, admitted, request, response);
+  else if (call === 'health') passHealth(parts, target, request, response);
+  else passLater(parts, target, call, request, response);
+}
+
+/** Passes a request once its sandbox is awake. */
+function passLater(
+  parts: SandboxDoorParts,
+  target: SandboxTarget,
+  call: GuestCallKind,
+  request: IncomingMessage,
+  response: ServerResponse,
+): void {
+  const credentials = readCredentials(request.headers);
+  admit(parts, target, visitKinds[call], credentials, whenGone(response)).then(
     (admission) => {
-      if (!response.destroyed) forward(parts, target, admission, request, response);
+      if (response.destroyed) admission.visit.finish();
+      else forward(parts, target, call, admission, request, response);
     },
     (error: unknown) => answerRefusal(request, response, target, error, parts.log),
   );
+}
+
+/** Whoever asks only whether a sandbox is there wakes none: one that rests in RAM is, one that is paused on disk is not. */
+function passHealth(
+  parts: SandboxDoorParts,
+  target: SandboxTarget,
+  request: IncomingMessage,
+  response: ServerResponse,
+): void {
+  if (!isId('sandbox', target.sandbox)) {
+    passLater(parts, target, 'health', request, response);
+    return;
+  }
+  void parts.finder.soon(target.sandbox, routeDelayMs).then((route) => {
+    if (response.destroyed) return;
+    if (route === undefined) answerUnreachable(request, response, sandboxNotFound(target.sandbox));
+    else if (parts.upstreams.to(route).held)
+      response.writeHead(204, { 'cache-control': 'no-store', 'access-control-allow-origin': '*' }).end();
+    else passLater(parts, target, 'health', request, response);
+  });
 }
 
 /** Answers for a request that was not let in: a sandbox that is not there or does not run in E2B's words. */
@@ -83,7 +126,8 @@ export function answerRefusal(
 ): void {
   const problem = Problem.from(error);
   if (problem.code === 'cancelled') response.destroy();
-  else if (['not_found', 'conflict', 'precondition_failed', 'deadline'].includes(problem.code))
+  else if (problem.code === 'deadline') answerUnreachable(request, response, sandboxSilent(target.sandbox));
+  else if (['not_found', 'conflict', 'precondition_failed'].includes(problem.code))
     answerUnreachable(request, response, sandboxNotFound(target.sandbox));
   else answerProblem(request, response, problem, log);
 }
@@ -109,25 +153,38 @@ export function headersForSandbox(
 function forward(
   parts: SandboxDoorParts,
   target: SandboxTarget,
+  call: GuestCallKind,
   admission: Admission,
   request: IncomingMessage,
   response: ServerResponse,
 ): void {
-  const { route, caller } = admission;
-  const upstream = parts.upstreams.to(route);
-  const cut = relay({
+  const { route, caller, visit } = admission;
+  const streams = call === 'process' || call === 'watch';
+  let leave = (): void => undefined;
+  const control = relay({
     request,
     response,
-    to: { agent: upstream.agent, host: route.address, port: target.port },
+    to: { agent: visit.upstream.agent, host: route.address, port: target.port },
     headers: headersForSandbox(target, admission, request),
-    onFailure: (failure) => answerUnreachable(request, response, describeFailure(failure, target)),
+    onFailure: (failure) => {
+      // Nothing was sent and the boot is not the one any more: the request goes where the sandbox is now.
+      const now = parts.finder.known(route.sandboxId);
+      if (!failure.sent && (visit.ending !== undefined || (now !== undefined && now.bootId !== route.bootId)))
+        passLater(parts, target, call, request, response);
+      else answerUnreachable(request, response, describeFailure(failure, target));
+    },
+    onDone: () => leave(),
+    ...(streams
+      ? { filter: (answer) => guestStream(answer, visit), onBody: uploadCounter(request, visit) }
+      : {
+          onSocket: (socket) => {
+            visit.socket = socket;
+          },
+        }),
   });
-  const forget = upstream.cuts.add(cut);
-  const forgetKey = caller === undefined ? undefined : parts.keyStreams.add(caller.keyHash, cut);
-  response.once('close', () => {
-    forget();
-    forgetKey?.();
-  });
+  leave = visit.add(control);
+  visit.finish();
+  if (caller !== undefined) response.once('close', parts.keyStreams.add(caller.keyHash, control.cut));
 }
 
 /** What a client is told when a sandbox gave no answer. */
@@ -137,6 +194,7 @@ export function describeFailure(
 ): ReturnType<typeof sandboxNotFound> {
   const code = (failure.cause as NodeJS.ErrnoException | undefined)?.code;
   if (failure.kind === 'cut') return sandboxNotFound(sandbox);
+  if (failure.kind === 'rest') return sandboxRested(sandbox);
   if (failure.kind === 'refused' && code === 'ECONNREFUSED') return portClosed(sandbox, port);
   if (failure.kind === 'refused' || failure.kind === 'timeout') return sandboxSilent(sandbox);
   return portBroken(sandbox, port);

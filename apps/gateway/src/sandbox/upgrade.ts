@@ -3,9 +3,10 @@ import type { Duplex } from 'node:stream';
 import { Problem } from '@skerry/model';
 import { guestPort } from '@skerry/protocol';
 import { readCredentials } from '../auth/credentials.ts';
+import type { SandboxTarget } from '../front/target.ts';
 import { forwardResponseHeaders, hasBody } from '../http/headers.ts';
+import type { RelayFailure } from '../http/relay.ts';
 import { whenGone } from '../http/when-gone.ts';
-import { splice } from '../http/splice.ts';
 import { type Admission, admit } from './admit.ts';
 import { answerUnreachable } from './bad-gateway.ts';
 import {
@@ -14,10 +15,13 @@ import {
   describeFailure,
   headersForSandbox,
   type SandboxDoorParts,
-  type SandboxTarget,
 } from './sandbox-door.ts';
+import { tunnel } from './tunnel.ts';
+import type { Visitor } from './visit.ts';
 
 const connectTimeoutMs = 10_000;
+/** What a client is told whose upgrade was not answered when the boot ended. */
+const failureKinds: Readonly<Record<string, RelayFailure['kind']>> = { rest: 'rest', gone: 'cut' };
 
 /** Whether a request's upgrade is passed on. h2c would carry requests that no rule here has seen; the guest has no upgrades. */
 export function mayUpgrade(request: IncomingMessage, target: SandboxTarget | undefined): boolean {
@@ -43,21 +47,17 @@ export async function upgradeToSandbox(
   let admission: Admission;
   try {
     checkSandboxPath(request.url ?? '', target.port);
-    admission = await admit(
-      parts.finder,
-      parts.authorizer,
-      target.sandbox,
-      target.port,
-      readCredentials(request.headers),
-      whenGone(response),
-    );
+    const credentials = readCredentials(request.headers);
+    admission = await admit(parts, target, 'request', credentials, whenGone(response));
   } catch (error) {
     answerRefusal(request, response, target, error, parts.log);
     return;
   }
-  if (socket.destroyed) return;
-  const { route, caller } = admission;
-  const upstream = parts.upstreams.to(route);
+  const { route, caller, visit } = admission;
+  if (socket.destroyed) {
+    visit.finish();
+    return;
+  }
   const headers = headersForSandbox(target, admission, request);
   headers.push('Connection', 'Upgrade', 'Upgrade', request.headers.upgrade ?? '');
   const outgoing = openRequest({
@@ -70,27 +70,40 @@ export async function upgradeToSandbox(
     setHost: false,
   });
   let ended = false;
-  let other: Duplex | undefined;
-  const cut = (): void => {
-    outgoing.destroy();
-    other?.destroy();
-    socket.destroy();
+  let tunnelled: Visitor | undefined;
+  const visitor: Visitor = {
+    cut() {
+      outgoing.destroy();
+      if (tunnelled === undefined) socket.destroy();
+      else tunnelled.cut();
+    },
+    end(why) {
+      if (tunnelled === undefined) outgoing.destroy(new Problem('unavailable', 'The boot ends', { reason: why }));
+      else tunnelled.end(why);
+    },
   };
-  const forgets = [
-    upstream.cuts.add(cut),
-    ...(caller === undefined ? [] : [parts.keyStreams.add(caller.keyHash, cut)]),
-  ];
+  const leave = visit.add(visitor);
+  visit.finish();
+  const forgetKey = caller === undefined ? undefined : parts.keyStreams.add(caller.keyHash, visitor.cut);
   socket.once('close', () => {
     outgoing.destroy();
-    for (const forget of forgets) forget();
+    leave();
+    forgetKey?.();
   });
   socket.on('error', () => socket.destroy());
   const connected = connectDeadline(outgoing);
   outgoing.once('error', (cause) => {
     if (ended) return;
     ended = true;
-    const kind = cause instanceof Problem ? 'timeout' : connected() ? 'lost' : 'refused';
-    answerUnreachable(request, response, describeFailure({ kind, cause }, target));
+    const sent = connected();
+    const kind =
+      cause instanceof Problem
+        ? (failureKinds[cause.reason] ?? 'timeout')
+        : sent
+          ? ('lost' as const)
+          : ('refused' as const);
+    leave();
+    answerUnreachable(request, response, describeFailure({ kind, cause, sent }, target));
   });
   outgoing.once('response', (incoming) => {
     ended = true;
@@ -104,12 +117,12 @@ export async function upgradeToSandbox(
   });
   outgoing.once('upgrade', (incoming, upstreamSocket, upstreamHead) => {
     ended = true;
-    other = upstreamSocket;
     response.detachSocket(socket as Parameters<typeof response.detachSocket>[0]);
     socket.write(switchingHead(incoming));
-    if (upstreamHead.length > 0) socket.write(upstreamHead);
-    if (head.length > 0) upstreamSocket.write(head);
-    splice(socket, upstreamSocket);
+    const webSocket = request.headers.upgrade?.trim().toLowerCase() === 'websocket';
+    tunnelled = tunnel(visit, socket, upstreamSocket, webSocket, { client: head, sandbox: upstreamHead });
+    upstreamSocket.once('close', leave);
+    if (visit.ending !== undefined) tunnelled.end(visit.ending);
   });
   outgoing.end();
 }

@@ -1,38 +1,55 @@
-import { Agent } from 'node:http';
-import type { BootId } from '@skerry/model';
-import type { Route } from '@skerry/protocol';
-import { CutList } from '../http/cut-list.ts';
+import type { BootId, SandboxId } from '@skerry/model';
+import { type TrafficListener, Upstream } from './upstream.ts';
 
-/** Connections to one boot of a sandbox: kept ones, and what must be cut when the boot ends. */
-export interface Upstream {
-  readonly agent: Agent;
-  readonly cuts: CutList;
-}
+/** Time for what a boot that is gone had sent, before connections to it are ended by force, in `ms`. */
+const goneMs = 5000;
 
-/** Kept shorter than servers usually keep idle connections, so that a request seldom meets one that is being closed. */
-const idleMs = 4000;
-
-/** The connections to sandboxes. Keyed by boot: an address that is given to another sandbox never meets an old connection. */
+/** The boots that the gateway knows. Keyed by boot: an address that is given to another sandbox never meets an old connection. */
 export class Upstreams {
   readonly #byBoot = new Map<BootId, Upstream>();
+  readonly #listener: TrafficListener;
+  #revision = 0;
 
-  to(route: Route): Upstream {
-    const known = this.#byBoot.get(route.bootId);
+  constructor(listener: TrafficListener) {
+    this.#listener = listener;
+  }
+
+  to(boot: { readonly sandboxId: SandboxId; readonly bootId: BootId }): Upstream {
+    const known = this.#byBoot.get(boot.bootId);
     if (known !== undefined) return known;
-    const made: Upstream = {
-      agent: new Agent({ keepAlive: true, maxFreeSockets: 64, timeout: idleMs }),
-      cuts: new CutList(),
-    };
-    this.#byBoot.set(route.bootId, made);
+    const made = new Upstream(boot.sandboxId, boot.bootId, this.#listener);
+    this.#byBoot.set(boot.bootId, made);
     return made;
   }
 
-  /** Ends everything that goes to this boot, at once. */
-  cut(bootId: BootId): void {
+  /** Counts the holds, so that an answer that is older than one can be told. */
+  get revision(): number {
+    return this.#revision;
+  }
+
+  /** From now on nothing new is sent to this boot until the server was asked. */
+  hold(boot: { readonly sandboxId: SandboxId; readonly bootId: BootId }, draining?: Promise<void>): Upstream {
+    const upstream = this.to(boot);
+    this.#revision += 1;
+    upstream.hold(this.#revision, draining);
+    return upstream;
+  }
+
+  /** Ends everything at once. */
+  cutAll(): void {
+    for (const upstream of this.#byBoot.values()) upstream.cut();
+  }
+
+  /** Ends everything that goes to this boot: what it had sent is passed on. */
+  end(bootId: BootId): void {
     const upstream = this.#byBoot.get(bootId);
     if (upstream === undefined) return;
     this.#byBoot.delete(bootId);
-    upstream.cuts.cut();
-    upstream.agent.destroy();
+    upstream.end('gone');
+    const timer = setTimeout(() => upstream.cut(), goneMs);
+    void upstream.idle().then(() => {
+      clearTimeout(timer);
+      upstream.agent.destroy();
+    });
   }
 }

@@ -4,12 +4,15 @@ import { createServer, type RequestListener, type Server } from 'node:http';
 import { join } from 'node:path';
 import { newId, Problem, type ProjectId } from '@skerry/model';
 import {
+  type ActivityReport,
   type AuthorizeAnswer,
   type AuthorizeRequest,
   createJsonServer,
+  type DrainAnswer,
   type ResolveRequest,
   type Route,
   type RouteEvent,
+  type SandboxTraffic,
 } from '@skerry/protocol';
 
 /** A server as the gateway sees it: its two sockets, with routes, keys and answers that a test sets. */
@@ -20,6 +23,12 @@ export class FakeServer {
   readonly routes = new Map<string, Route>();
   /** Number of calls of each kind. */
   readonly calls = { authorize: 0, resolve: 0 };
+  /** What was reported, newest last, and when each report came. */
+  readonly traffic: SandboxTraffic[] = [];
+  readonly reportedAtMs: number[] = [];
+  readonly drained: DrainAnswer[] = [];
+  /** Every `resolve` that was asked. */
+  readonly asked: ResolveRequest[] = [];
   api: RequestListener = (_request, response) => response.end('{}');
   resolve: (request: ResolveRequest, signal: AbortSignal) => Promise<Route> = async ({ sandbox, projectId }) => {
     for (const route of this.routes.values())
@@ -48,7 +57,17 @@ export class FakeServer {
         },
         'POST /v1/resolve': async ({ body, signal }) => {
           this.calls.resolve += 1;
+          this.asked.push(body as ResolveRequest);
           return { route: await this.resolve(body as ResolveRequest, signal) };
+        },
+        'POST /v1/activity': async ({ body }) => {
+          this.traffic.push(...(body as ActivityReport).items);
+          this.reportedAtMs.push(performance.now());
+          return {};
+        },
+        'POST /v1/drained': async ({ body }) => {
+          this.drained.push(body as DrainAnswer);
+          return {};
         },
       },
       () => undefined,
@@ -89,11 +108,24 @@ export class FakeServer {
       generation: 1,
       accessToken: `token_${newId('key')}`,
       portAccess: 'private',
+      resting: false,
       ...fields,
     };
     this.routes.set(route.sandboxId, route);
     this.#send({ type: 'route', route });
     return route;
+  }
+
+  /** Replaces a sandbox's route, as by a new boot or by a rest in RAM, and tells the gateway. */
+  setRoute(route: Route, fields: Partial<Route>): Route {
+    const changed: Route = { ...route, ...fields };
+    this.routes.set(changed.sandboxId, changed);
+    this.#send({ type: 'route', route: changed });
+    return changed;
+  }
+
+  drain({ sandboxId, bootId }: Route, force = false): void {
+    this.#send({ type: 'drain', sandboxId, bootId, force });
   }
 
   removeRoute(route: Route): void {

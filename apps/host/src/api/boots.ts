@@ -1,5 +1,6 @@
 import {
   bodyParser,
+  type HostActivity,
   type HostBootList,
   hostPaths,
   type JsonHandler,
@@ -20,6 +21,9 @@ export function bootRoutes(host: Host): Record<string, JsonHandler> {
     [hostPaths.deleteBoot]: async (request) => host.boots.delete(pathId(request, 'boot')),
     [hostPaths.getBoot]: async (request) => host.boots.get(pathId(request, 'boot')),
     [hostPaths.listBoots]: async (): Promise<HostBootList> => ({ items: host.boots.list() }),
+    [hostPaths.freezeBoot]: async (request) => host.boots.freeze(pathId(request, 'boot')),
+    [hostPaths.thawBoot]: async (request) => host.boots.thaw(pathId(request, 'boot')),
+    [hostPaths.sampleActivity]: async (): Promise<HostActivity> => ({ items: await host.boots.activity() }),
     [hostPaths.watch]: async (request) => host.boots.watch(request.signal),
   };
 }

@@ -1,4 +1,5 @@
 import { hostPaths, type JsonHandler } from '@skerry/protocol';
+import { memoryAvailableMiB } from '../boots/memory-available.ts';
 import type { Host } from '../host.ts';
 
 /** What this host is and can do. */
@@ -7,6 +8,7 @@ export function hostRoutes(host: Host): Record<string, JsonHandler> {
     [hostPaths.describe]: async () => {
       const { capabilities, ...engine } = host.description;
       const { freeze, memorySnapshot } = capabilities;
+      const available = await memoryAvailableMiB();
       return {
         hostId: host.hostId,
         engines: [{ ...engine, freeze, memorySnapshot }],
@@ -19,6 +21,7 @@ export function hostRoutes(host: Host): Record<string, JsonHandler> {
         })),
         cpus: host.cpus,
         memoryMiB: host.limits.memoryMiB,
+        ...(available === undefined ? {} : { memoryAvailableMiB: available }),
         diskFreeBytes: await host.space.freeBytes(),
         guestDigest: host.guestDigest,
       };

@@ -9,12 +9,21 @@ import { createJsonServer } from '@skerry/protocol';
 import type { Host } from '../host.ts';
 import { bootRoutes } from './boots.ts';
 import { diskRoutes } from './disks.ts';
+import { exportRoutes } from './exports.ts';
 import { garbageRoutes } from './garbage.ts';
 import { hostRoutes } from './host.ts';
+import { snapshotRoutes } from './snapshots.ts';
 
 /** Serves the host's API. Disposing it ends every connection. */
 export async function serveHost(host: Host, socketPath: string, log: Log): Promise<AsyncDisposable> {
-  const routes = { ...hostRoutes(host), ...diskRoutes(host), ...bootRoutes(host), ...garbageRoutes(host) };
+  const routes = {
+    ...hostRoutes(host),
+    ...diskRoutes(host),
+    ...snapshotRoutes(host),
+    ...exportRoutes(host),
+    ...bootRoutes(host),
+    ...garbageRoutes(host),
+  };
   const server = createJsonServer(routes, (problem, request) => {
     const fields = { method: request.method, url: request.url, code: problem.code, reason: problem.reason };
     if (problemClasses[problem.code].status === 500) log.error(problem.message, { ...fields, ...errorFields(problem) });

@@ -13,6 +13,13 @@ test('parseBootRecord() reads what format 1 wrote, and formatBootRecord() writes
   assert.deepEqual(JSON.parse(formatBootRecord(record)), JSON.parse(text));
 });
 
+test('parseBootRecord() reads the record of a boot that goes on from a snapshot and is being saved', async () => {
+  const text = await readFile(join(import.meta.dirname, '../testing/boot-record-saved.v1.json'), 'utf8');
+  const record = parseBootRecord(text);
+  assert.deepEqual([record.saving?.end, record.spec.restoreAs], [true, 'fork']);
+  assert.deepEqual(JSON.parse(formatBootRecord(record)), JSON.parse(text));
+});
+
 test('parseBootRecord() refuses what is cut, of another format, or names no boot', async () => {
   const text = await readFile(golden, 'utf8');
   for (const wrong of [

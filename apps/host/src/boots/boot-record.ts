@@ -10,6 +10,7 @@ import {
   isolations,
   Problem,
   type SandboxId,
+  type SnapshotId,
 } from '@skerry/model';
 import { idSchema, oneOf } from '@skerry/protocol';
 import { Type } from 'typebox';
@@ -29,6 +30,17 @@ export interface BootSpec {
   readonly env: Readonly<Record<string, string>>;
   readonly user: string;
   readonly workdir?: string;
+  /** Goes on from the memory of this snapshot. */
+  readonly restoreFrom?: SnapshotId;
+  readonly restoreAs?: 'resume' | 'fork';
+}
+
+/** A snapshot that is being made of a boot, written down before the first step of it. */
+export interface BootSaving {
+  readonly snapshotId: SnapshotId;
+  readonly memory: boolean;
+  /** Whether the boot ends once the snapshot is complete. */
+  readonly end: boolean;
 }
 
 /** What is kept beside a boot, as `boot.json`, written before each step. Format 1; see docs/compatibility.md. */
@@ -42,6 +54,11 @@ export interface BootRecord {
   readonly guest?: GuestIdentity;
   /** Secret of the guest's control port. */
   readonly secret: string;
+  /** What programs inside compare to know that they are in another life. */
+  readonly generationId?: string;
+  readonly saving?: BootSaving;
+  /** Whether work in it is stopped, with its memory in RAM. */
+  readonly frozen?: boolean;
   /** `boot_id` of the host's kernel: another one means that the host went down meanwhile. */
   readonly hostBootId: string;
   readonly lease?: { readonly namespacePath: string; readonly address: string };
@@ -71,12 +88,19 @@ const schema = Compile(
       env: Type.Record(text, text),
       user: text,
       workdir: Type.Optional(text),
+      restoreFrom: Type.Optional(idSchema('snapshot')),
+      restoreAs: Type.Optional(oneOf(['resume', 'fork'])),
     }),
     engine: Type.Object({ name: text, version: text, build: text, isolation: oneOf(isolations) }),
     guestPath: text,
     guestDigest: text,
     guest: Type.Optional(Type.Object({ version: text, digest: text, protocolVersion: Type.Number() })),
     secret: text,
+    generationId: Type.Optional(text),
+    saving: Type.Optional(
+      Type.Object({ snapshotId: idSchema('snapshot'), memory: Type.Boolean(), end: Type.Boolean() }),
+    ),
+    frozen: Type.Optional(Type.Boolean()),
     hostBootId: text,
     lease: Type.Optional(Type.Object({ namespacePath: text, address: text })),
     state: oneOf(['starting', 'running', 'stopping', 'ended']),

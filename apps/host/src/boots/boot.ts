@@ -1,28 +1,42 @@
-/** One life of a sandbox: its record, and the steps from start to end. Each step is recorded before it and may be repeated after a kill. */
-import { mkdir, rename, writeFile } from 'node:fs/promises';
+/** One life of a sandbox: its record, and its way from start to end. Each step is recorded before it and may be repeated after a kill. */
 import { join } from 'node:path';
 import type { EngineExit } from '@skerry/engine';
-import { Backoff, errorFields, type Log } from '@skerry/kit';
-import { type BootExit, type BootReport, type BootUsage, Problem } from '@skerry/model';
+import { errorFields, type Log } from '@skerry/kit';
+import { type BootActivity, type BootExit, type BootReport, Problem, type SnapshotId } from '@skerry/model';
 import { faultPoint } from '../fault-points.ts';
-import { type GuestAddress, initialiseGuest, shutDownGuest } from '../guest/guest-control.ts';
-import type { BootParts } from './boot-parts.ts';
-import { type BootRecord, formatBootRecord } from './boot-record.ts';
-import { exitReason } from './exit-reason.ts';
+import { shutDownGuest } from '../guest/guest-control.ts';
+import { BootFile } from './boot-file.ts';
+import type { BootContext, BootParts } from './boot-parts.ts';
+import type { BootRecord } from './boot-record.ts';
+import { Chill } from './chill.ts';
+import { freeBoot } from './ending.ts';
+import { exitReason, failedStart } from './exit-reason.ts';
+import { guestAddress } from './guest-link.ts';
+import { type SaveRequest, saveBoot, undoSaving } from './saving.ts';
+import { bringUp } from './starting.ts';
+import { endedWithinMs, untilDone, withinMs } from './waiting.ts';
 
-/** How long a guest may take until it answers. */
-const guestDeadlineMs = 20_000;
 /** A guest that said that everything has ended and is synced may end itself for so long; killing it then loses nothing. */
 const guestEndMs = 20;
 /** How long ending may take beyond the grace before the caller is told to come back. */
 const endingDeadlineMs = 60_000;
 
+/** A snapshot in the making. */
+interface Saving {
+  /** Absent while the boot recovers from one that an earlier daemon did not complete. */
+  readonly snapshotId?: SnapshotId;
+  readonly abort: AbortController;
+  readonly done: Promise<void>;
+}
+
 export class Boot {
   readonly #parts: BootParts;
-  readonly #directory: string;
+  readonly #file: BootFile;
   readonly #log: Log;
-  #record: BootRecord;
+  readonly #context: BootContext;
+  readonly #chill: Chill;
   #starting: Promise<void> | undefined;
+  #saving: Saving | undefined;
   #stopping: Promise<void> | undefined;
   #ending: Promise<void> | undefined;
   #stopRequested = false;
@@ -36,21 +50,22 @@ export class Boot {
 
   constructor(parts: BootParts, record: BootRecord) {
     this.#parts = parts;
-    this.#record = record;
-    this.#directory = join(parts.directory, record.spec.bootId);
     this.#log = parts.log.with({ bootId: record.spec.bootId, sandboxId: record.spec.sandboxId });
+    this.#file = new BootFile(join(parts.directory, record.spec.bootId), record, this.#log);
+    this.#context = { parts, file: this.#file, log: this.#log };
+    this.#chill = new Chill(this.#context);
   }
 
   get record(): BootRecord {
-    return this.#record;
+    return this.#file.record;
   }
 
   get ended(): boolean {
-    return this.#record.state === 'ended';
+    return this.record.state === 'ended';
   }
 
   report(): BootReport {
-    const { spec, engine, guest, lease, state, startedAtMs, exit, usage } = this.#record;
+    const { spec, engine, guest, lease, state, startedAtMs, exit, usage } = this.record;
     return {
       bootId: spec.bootId,
       sandboxId: spec.sandboxId,
@@ -74,44 +89,109 @@ export class Boot {
   /** What has become of it when it does not start any more. */
   async started(): Promise<BootReport> {
     await this.#starting;
-    if (this.#record.state === 'starting') await this.#ending;
+    if (this.record.state === 'starting') await this.#ending;
     return this.report();
   }
 
-  /** Ends it: asks, waits for `graceMs`, kills. A later call with less grace shortens the wait. */
+  /** Ends it: asks, waits for `graceMs`, kills. A later call with less grace shortens the wait. A snapshot that is being made is given up. */
   async stop(graceMs: number): Promise<BootReport> {
     if (this.ended) return this.report();
     this.#stopRequested = true;
     this.#shortenGrace(graceMs);
-    if (this.#record.state === 'starting') {
+    if (this.record.state === 'starting') {
       this.#startAbort.abort(
         new Problem('cancelled', 'It was stopped while it started', { reason: 'stopped_while_starting' }),
       );
       await this.started();
     }
+    const saving = this.#saving;
+    if (saving !== undefined) {
+      saving.abort.abort(
+        new Problem('conflict', 'The sandbox was stopped while its state was saved', {
+          reason: 'stopped_while_saving',
+        }),
+      );
+      await endedWithinMs(
+        saving.done.catch(() => undefined),
+        graceMs + endingDeadlineMs,
+      );
+    }
     if (!this.ended) {
       this.#stopping ??= this.#ending ?? this.#stop(graceMs);
-      await withDeadline(this.#stopping, graceMs + endingDeadlineMs);
+      await endedWithinMs(this.#stopping, graceMs + endingDeadlineMs);
     }
     return this.report();
   }
 
+  /** Makes a snapshot; with `end` the boot has ended when this returns. Throws when it could not be made: the boot goes on then. */
+  async save(request: SaveRequest): Promise<void> {
+    for (let other = this.#saving; other !== undefined; other = this.#saving) {
+      if (other.snapshotId === request.snapshotId) return other.done;
+      await other.done.catch(() => undefined);
+    }
+    this.#requireRunning();
+    const abort = new AbortController();
+    const done = this.#save(request, abort.signal).finally(() => {
+      if (this.#saving?.abort === abort) this.#saving = undefined;
+    });
+    this.#saving = { snapshotId: request.snapshotId, abort, done };
+    return done;
+  }
+
+  /** Resolves when it has ended, if it is on its way there. */
+  async settled(): Promise<void> {
+    await this.#saving?.done.catch(() => undefined);
+    await this.#ending;
+  }
+
+  /** Stops all work in it, with its memory in RAM. */
+  async freeze(): Promise<void> {
+    await this.#saving?.done.catch(() => undefined);
+    this.#requireRunning();
+    await this.#chill.freeze();
+  }
+
+  async thaw(): Promise<void> {
+    this.#requireRunning();
+    await this.#chill.thaw();
+  }
+
+  /** What it uses now; `undefined` when it does not run. */
+  async activity(): Promise<BootActivity | undefined> {
+    const { spec, state, frozen } = this.record;
+    if (state !== 'running') return undefined;
+    const [used, traffic] = await Promise.all([
+      this.#parts.engine.usage(spec.bootId),
+      this.#parts.network.traffic(spec.bootId),
+    ]);
+    return {
+      bootId: spec.bootId,
+      cpuMs: used.cpuMs,
+      memoryBytes: used.memoryBytes,
+      networkInBytes: traffic.inBytes,
+      networkOutBytes: traffic.outBytes,
+      frozen: frozen ?? false,
+      atMs: Date.now(),
+    };
+  }
+
   /** Goes on with a boot of an earlier daemon. Returns when it is known whether it runs; what is to be ended ends in the background. */
   async resume(): Promise<void> {
-    const { spec, state, exit, hostBootId, lease } = this.#record;
+    const { spec, state, exit, hostBootId, lease, saving, startedAtMs } = this.record;
     if (state === 'ended') {
-      if (this.#record.cleaned || exit === undefined) return;
+      if (this.record.cleaned || exit === undefined) return;
       // What it holds of the machine is not free yet: nobody may take it for ended.
-      this.#record = { ...this.#record, state: 'stopping' };
+      this.#file.record = { ...this.record, state: 'stopping' };
       return void this.#end(exit);
     }
+    // Its memory and files are complete, and it has been suspended since: it may not go on.
+    const saved = saving?.end === true && this.#parts.snapshots.has(saving.snapshotId);
     if (hostBootId !== this.#parts.hostBootId) {
       const asked = state === 'stopping';
-      return void this.#end({
-        reason: asked ? 'stopped' : 'host_restarted',
-        detail: asked ? 'It was stopped on request' : 'The machine went down while it ran',
-        atMs: Date.now(),
-      });
+      const ended = asked
+        ? ({ reason: 'stopped', detail: 'It was stopped on request' } as const)
+        : ({ reason: 'host_restarted', detail: 'The machine went down while it ran' } as const);
+      return void this.#end(saved ? pausedExit() : { ...ended, atMs: Date.now() });
     }
     const connected = lease !== undefined && (await this.#adoptNetwork(lease));
     if (state === 'starting')
@@ -120,11 +200,14 @@ export class Boot {
         detail: 'The host daemon restarted while it started; starting it again is fine',
         atMs: Date.now(),
       });
-    this.#parts.logs.resume(spec.diskId, spec.bootId, this.#record.startedAtMs);
+    if (saved) return void this.#end(pausedExit());
+    this.#parts.logs.resume(spec.diskId, spec.bootId, startedAtMs);
     if (state === 'stopping') this.#stopRequested = true;
-    await this.#parts.engine.adopt(spec.bootId, this.#directory);
+    await this.#parts.engine.adopt(spec.bootId, this.#file.directory);
+    if (saving !== undefined) this.#recover();
+    else await this.#endRestoring();
     this.#watchExit();
-    if (state === 'stopping') this.#stopping = this.#stop(this.#record.stopGraceMs ?? 0);
+    if (state === 'stopping') this.#stopping = this.#stop(this.record.stopGraceMs ?? 0);
     else if (!connected)
       void this.#end({
         reason: 'engine_failed',
@@ -135,7 +218,7 @@ export class Boot {
 
   async #adoptNetwork(lease: NonNullable<BootRecord['lease']>): Promise<boolean> {
     try {
-      await this.#parts.network.adopt(this.#record.spec.bootId, lease.namespacePath, lease.address);
+      await this.#parts.network.adopt(this.record.spec.bootId, lease.namespacePath, lease.address);
       return true;
     } catch (error) {
       this.#log.warn('The network of a boot is gone', errorFields(error));
@@ -143,85 +226,76 @@ export class Boot {
     }
   }
 
+  /** Lets a boot go on that an earlier daemon was saving. */
+  #recover(): void {
+    const abort = new AbortController();
+    const done = undoSaving(this.#context).finally(() => {
+      if (this.#saving?.abort === abort) this.#saving = undefined;
+    });
+    done.catch((error: unknown) => this.#log.error('A boot that was being saved does not go on', errorFields(error)));
+    this.#saving = { abort, done };
+  }
+
+  /** What runs may write: from now on its disk has files of its own, also when an earlier daemon died before it wrote that down. */
+  async #endRestoring(): Promise<void> {
+    const { diskId } = this.record.spec;
+    await untilDone(
+      this.#log,
+      'The mark of a disk cannot be removed yet',
+      () => this.#parts.disks.clearPoint(diskId),
+      () => this.#ending !== undefined,
+    );
+  }
+
   async #start(): Promise<void> {
-    const { engine, network, logs, disks, resolvConf, guest, closing } = this.#parts;
-    const { spec, startedAtMs, secret } = this.#record;
-    const { signal } = this.#startAbort;
-    let step = 'recording it';
+    const doing = { step: 'recording it', memory: false };
+    const { spec, startedAtMs } = this.record;
+    const release = this.#useSnapshot();
     try {
-      signal.throwIfAborted();
-      await mkdir(this.#directory, { recursive: true, mode: 0o700 });
-      await this.#save();
-      faultPoint('boots.start.recorded');
-      this.#parts.feed.boot(this.report());
-      step = 'preparing its network';
-      const { namespacePath, address } = await network.lease(spec.bootId);
-      this.#record = { ...this.#record, lease: { namespacePath, address } };
-      faultPoint('boots.start.leased');
-      step = 'preparing its files';
-      const [logPath] = await Promise.all([logs.prepare(spec.diskId, spec.bootId, startedAtMs), this.#save()]);
-      faultPoint('boots.start.prepared');
-      step = 'starting its kernel';
-      await engine.start(
-        {
-          bootId: spec.bootId,
-          directory: this.#directory,
-          root: disks.rootOf(spec.diskId),
-          hostname: spec.hostname,
-          networkNamespace: namespacePath,
-          resolvConf,
-          guestPath: guest.path,
-          guestEnv: { SKERRY_BOOT_SECRET: secret },
-          cpus: spec.cpus,
-          memoryMiB: spec.memoryMiB,
-          logPath,
-        },
-        signal,
+      const { exit } = await bringUp(
+        this.#context,
+        this.#startAbort.signal,
+        (step, memory) => Object.assign(doing, { step, memory }),
+        () => this.#parts.feed.boot(this.report()),
       );
-      faultPoint('boots.start.engine');
-      this.#exit = engine.wait(spec.bootId, closing);
-      step = 'waiting for its guest';
-      const endedEarly = new AbortController();
-      this.#exit.then(
-        (exit) =>
-          endedEarly.abort(
-            new Problem('unavailable', `Its first process ended at once: ${exit.detail}`, { reason: 'guest_ended' }),
-          ),
-        () => undefined,
-      );
-      const patience = AbortSignal.any([signal, endedEarly.signal, AbortSignal.timeout(guestDeadlineMs)]);
-      const answer = await initialiseGuest(this.#guestAddress(), this.#guestSetup(), patience);
-      faultPoint('boots.start.initialised');
-      step = 'recording that it runs';
-      const { guestVersion: version, protocolVersion } = answer;
-      this.#record = { ...this.#record, state: 'running', guest: { version, digest: guest.digest, protocolVersion } };
-      await this.#save();
-      faultPoint('boots.start.running');
+      this.#exit = exit;
       this.#watchExit();
       this.#parts.feed.boot(this.report());
-      this.#log.info('Started', { ms: Date.now() - startedAtMs });
+      this.#log.info('Started', { ms: Date.now() - startedAtMs, restoredFrom: spec.restoreFrom });
     } catch (error) {
-      const problem = Problem.from(error);
-      this.#log.warn('A boot did not start', { step, ...errorFields(error) });
-      const atMs = Date.now();
-      const why = problem.code === 'internal' ? '' : `: ${problem.message}`;
-      await this.#end(
-        this.#stopRequested
-          ? { reason: 'stopped', detail: 'It was stopped while it started', atMs }
-          : { reason: 'start_failed', detail: `It failed while ${step}${why}`, atMs },
-      );
+      this.#log.warn('A boot did not start', { step: doing.step, ...errorFields(error) });
+      await this.#end(failedStart(Problem.from(error), doing, this.#stopRequested, Date.now()));
+    } finally {
+      release();
     }
+  }
+
+  /** Keeps the snapshot that it starts from. One that is not there is told of by the start itself. */
+  #useSnapshot(): () => void {
+    const { restoreFrom } = this.record.spec;
+    const { snapshots } = this.#parts;
+    return restoreFrom === undefined || !snapshots.has(restoreFrom) ? () => undefined : snapshots.use(restoreFrom);
+  }
+
+  async #save(request: SaveRequest, signal: AbortSignal): Promise<void> {
+    if (request.memory) await this.#chill.thaw();
+    await saveBoot(this.#context, request, signal);
+    if (request.end) await this.#end(pausedExit());
   }
 
   async #stop(graceMs: number): Promise<void> {
     const { engine } = this.#parts;
-    const { bootId } = this.#record.spec;
-    this.#record = { ...this.#record, state: 'stopping', stopGraceMs: graceMs };
-    await this.#trySave(this.#record);
+    const { bootId } = this.record.spec;
+    await this.#saving?.done.catch(() => undefined);
+    this.#file.record = { ...this.record, state: 'stopping', stopGraceMs: graceMs };
+    await this.#file.tryWrite(this.record);
     faultPoint('boots.stop.recorded');
     this.#parts.feed.boot(this.report());
     this.#shortenGrace(graceMs);
-    const agreed = await shutDownGuest(this.#guestAddress(), graceMs, this.#graceOver.signal).then(
+    await this.#chill
+      .thaw()
+      .catch((error: unknown) => this.#log.warn('A frozen boot cannot be thawed to end it', errorFields(error)));
+    const agreed = await shutDownGuest(guestAddress(this.#context), graceMs, this.#graceOver.signal).then(
       () => true,
       (error: unknown) => {
         this.#log.info('The guest did not shut down when asked', errorFields(error));
@@ -231,7 +305,8 @@ export class Boot {
     clearTimeout(this.#graceTimer);
     faultPoint('boots.stop.asked');
     const exit = await withinMs(this.#exit, agreed ? guestEndMs : 0);
-    if (exit === undefined) await this.#untilDone('killing it', () => engine.kill(bootId));
+    if (exit === undefined)
+      await untilDone(this.#log, 'A boot is not ended yet: killing it failed', () => engine.kill(bootId));
     await this.#end({
       reason: 'stopped',
       ...(exit?.status === undefined ? {} : { status: exit.status }),
@@ -243,7 +318,7 @@ export class Boot {
   /** Lets the end of PID 1, whenever it comes, be the end of the boot. */
   #watchExit(): void {
     const { engine, disks, closing } = this.#parts;
-    const { bootId, diskId } = this.#record.spec;
+    const { bootId, diskId } = this.record.spec;
     this.#exit ??= engine.wait(bootId, closing);
     this.#exit
       .catch((error: unknown): EngineExit => {
@@ -251,6 +326,7 @@ export class Boot {
         return { cause: 'engine_failed', detail: 'nobody saw it' };
       })
       .then(async (exit) => {
+        await this.#saving?.done.catch(() => undefined);
         if (closing.aborted || this.#stopping !== undefined || this.#ending !== undefined) return;
         const diskFull = await disks.isFull(diskId).catch(() => false);
         this.#log.info('A boot ended', { ...exit });
@@ -266,58 +342,21 @@ export class Boot {
   }
 
   async #free(exit: BootExit): Promise<void> {
-    const { engine, network, disks, logs } = this.#parts;
-    const { bootId, diskId } = this.#record.spec;
-    const usage = this.#record.usage ?? (await this.#usage());
-    const ended: BootRecord = { ...this.#record, state: 'ended', exit, ...(usage === undefined ? {} : { usage }) };
-    await this.#trySave(ended);
-    faultPoint('boots.end.recorded');
-    // Until the engine holds nothing of it, something may still write to the disk: it is not reported ended before.
-    await this.#untilDone('ending it', () => engine.remove(bootId, this.#directory));
-    faultPoint('boots.end.engine');
-    await Promise.all([
-      this.#untilDone('giving its network back', () => network.release(bootId)),
-      disks.isDurable(diskId) ? this.#untilDone('syncing its disk', () => this.#parts.sync()) : undefined,
-    ]);
-    faultPoint('boots.end.network');
-    const cleaned: BootRecord = { ...ended, cleaned: true };
-    await this.#trySave(cleaned);
-    faultPoint('boots.end.cleaned');
-    logs.close(bootId);
-    disks.release(diskId, bootId);
-    this.#record = cleaned;
+    await freeBoot(this.#context, exit);
     this.#parts.feed.boot(this.report());
     this.#log.info('Ended', { reason: exit.reason });
   }
 
-  async #usage(): Promise<BootUsage | undefined> {
-    const { engine, network } = this.#parts;
-    const { bootId } = this.#record.spec;
-    try {
-      const [used, traffic] = await Promise.all([engine.usage(bootId), network.traffic(bootId)]);
-      return {
-        cpuMs: used.cpuMs,
-        memoryPeakBytes: used.memoryPeakBytes,
-        networkInBytes: traffic.inBytes,
-        networkOutBytes: traffic.outBytes,
-      };
-    } catch (error) {
-      this.#log.debug('What a boot used is not known', errorFields(error));
-      return undefined;
-    }
-  }
-
-  /** Repeats a step of ending until it works: a boot that cannot be freed must not look ended. */
-  async #untilDone(what: string, step: () => Promise<void>): Promise<void> {
-    const backoff = new Backoff(100, 30_000);
-    for (;;) {
-      try {
-        return await step();
-      } catch (error) {
-        this.#log.error(`A boot is not ended yet: ${what} failed`, errorFields(error));
-        await new Promise((resolve) => setTimeout(resolve, backoff.next()));
-      }
-    }
+  #requireRunning(): void {
+    const { state } = this.record;
+    if (state === 'running' && !this.#stopRequested && this.#ending === undefined) return;
+    throw new Problem(
+      'precondition_failed',
+      `The sandbox does not run: its boot is ${this.ended ? 'ended' : state === 'running' ? 'ending' : state}`,
+      {
+        reason: 'boot_not_running',
+      },
+    );
   }
 
   #shortenGrace(graceMs: number): void {
@@ -331,64 +370,8 @@ export class Boot {
       graceMs + 1500,
     );
   }
-
-  #guestAddress(): GuestAddress {
-    return { address: this.#record.lease?.address ?? '', secret: this.#record.secret };
-  }
-
-  #guestSetup() {
-    const { spec } = this.#record;
-    const { images, disks, machineEnv, caBundle } = this.#parts;
-    return {
-      bootId: spec.bootId,
-      sandboxId: spec.sandboxId,
-      generation: spec.generation,
-      accessToken: spec.accessToken,
-      hostname: spec.hostname,
-      defaultUser: spec.user,
-      ...(spec.workdir === undefined ? {} : { defaultWorkdir: spec.workdir }),
-      env: { ...images.envOf(disks.get(spec.diskId).image), ...machineEnv, ...spec.env },
-      ...(caBundle === undefined ? {} : { caBundle }),
-    };
-  }
-
-  /** Writes the record if that is possible. A store without room must not keep anything from ending: what is lost is the reason. */
-  async #trySave(record: BootRecord): Promise<void> {
-    try {
-      await this.#save(record);
-    } catch (error) {
-      this.#log.error('A boot record cannot be written', errorFields(error));
-    }
-  }
-
-  /** Writes the record whole. It need not survive power loss: a boot does not either. */
-  async #save(record: BootRecord = this.#record): Promise<void> {
-    const path = join(this.#directory, 'boot.json');
-    await writeFile(`${path}.tmp`, formatBootRecord(record), { mode: 0o600 });
-    await rename(`${path}.tmp`, path);
-  }
 }
 
-async function withinMs<T>(work: Promise<T> | undefined, ms: number): Promise<T | undefined> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<undefined>((resolve) => {
-    timer = setTimeout(() => resolve(undefined), ms);
-  });
-  try {
-    return await Promise.race([work?.catch(() => undefined), late]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-async function withDeadline(work: Promise<void>, ms: number): Promise<void> {
-  const done = await withinMs(
-    work.then(() => true),
-    ms,
-  );
-  if (done !== true)
-    throw new Problem('deadline', 'The sandbox has not ended yet', {
-      reason: 'boot_not_ended',
-      hint: 'Skerry goes on trying: ask again.',
-    });
+function pausedExit(): BootExit {
+  return { reason: 'paused', detail: 'Its memory and files were saved, then it ended', atMs: Date.now() };
 }

@@ -134,7 +134,7 @@ test('the end of the first process is told with its reason', async () => {
   assert.equal(await reasonOf({ cause: 'exited', status: 0, detail: '' }), 'exited');
   assert.equal(await reasonOf({ cause: 'killed', signal: 9, detail: '' }), 'killed');
   assert.equal(await reasonOf({ cause: 'out_of_processes', detail: '' }), 'out_of_processes');
-  bench.diskFull = true;
+  bench.disks.full = true;
   assert.equal(await reasonOf({ cause: 'exited', status: 1, detail: '' }), 'out_of_disk');
   assert.equal(await reasonOf({ cause: 'exited', status: 0, detail: '' }), 'exited');
 });

@@ -4,13 +4,22 @@ import { readdir, rename, rm } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { errorFields, readFileIfExists } from '@skerry/kit';
-import { type BootId, type BootReport, isId, Problem, randomLabel } from '@skerry/model';
+import {
+  type BootActivity,
+  type BootId,
+  type BootReport,
+  type EngineIdentity,
+  isId,
+  Problem,
+  randomLabel,
+} from '@skerry/model';
 import { faultPoint } from '../fault-points.ts';
 import { admitBoot } from './admission.ts';
 import { Boot } from './boot.ts';
 import type { FeedEvent } from './boot-feed.ts';
 import type { BootParts } from './boot-parts.ts';
 import { type BootSpec, parseBootRecord } from './boot-record.ts';
+import type { SaveRequest } from './saving.ts';
 import { Slots } from './slots.ts';
 import { isMissing } from '../store/missing.ts';
 
@@ -63,24 +72,27 @@ export class Boots {
     if (existing !== undefined) {
       const { sandboxId, diskId } = existing.record.spec;
       if (sandboxId !== spec.sandboxId || diskId !== spec.diskId)
-        throw new Problem('conflict', `Boot "${spec.bootId}" belongs to sandbox "${sandboxId}" already`, {
+        throw new Problem('precondition_failed', `Boot "${spec.bootId}" belongs to sandbox "${sandboxId}" already`, {
           reason: 'boot_id_taken',
         });
       return existing.started();
     }
-    const { disks, description, limits, guest, hostBootId } = this.#parts;
+    const { disks, description, limits, hostBootId } = this.#parts;
     if (disks.get(spec.diskId).sandboxId !== spec.sandboxId)
-      throw new Problem('conflict', `Disk "${spec.diskId}" belongs to another sandbox`, { reason: 'disk_of_another' });
+      throw new Problem('precondition_failed', `Disk "${spec.diskId}" belongs to another sandbox`, {
+        reason: 'disk_of_another',
+      });
     admitBoot(spec, this.running(), limits, description);
     disks.hold(spec.diskId, spec.bootId);
-    const { name, version, build, isolation } = description;
+    const guest = this.#guestFor(spec);
     const boot = new Boot(this.#parts, {
       formatVersion: 1,
       spec,
-      engine: { name, version, build, isolation },
+      engine: this.#engineFor(spec),
       guestPath: guest.path,
       guestDigest: guest.digest,
       secret: randomBytes(24).toString('hex'),
+      generationId: randomBytes(16).toString('hex'),
       hostBootId,
       state: 'starting',
       startedAtMs: Date.now(),
@@ -88,6 +100,58 @@ export class Boots {
     });
     this.#boots.set(spec.bootId, boot);
     return boot.start((work) => this.#starts.run(work));
+  }
+
+  /** The guest that a boot runs with: saved memory holds parts of its guest, and needs the very same. */
+  #guestFor({ restoreFrom }: BootSpec): { readonly path: string; readonly digest: string } {
+    const { snapshots, guest, guestPathOf } = this.#parts;
+    const saved =
+      restoreFrom !== undefined && snapshots.has(restoreFrom) ? snapshots.get(restoreFrom).memory : undefined;
+    return saved === undefined ? guest : { path: guestPathOf(saved.guestDigest), digest: saved.guestDigest };
+  }
+
+  /** The build of the engine that a boot runs with: only the one that saved memory reads it. */
+  #engineFor({ restoreFrom }: BootSpec): EngineIdentity {
+    const { snapshots, description } = this.#parts;
+    const saved =
+      restoreFrom !== undefined && snapshots.has(restoreFrom) ? snapshots.get(restoreFrom).memory : undefined;
+    const { name, version, build, isolation } = description;
+    return saved?.engine ?? { name, version, build, isolation };
+  }
+
+  /** Makes a snapshot of a boot; see `Boot.save`. Throws `not_found`. */
+  async save(bootId: BootId, request: SaveRequest): Promise<void> {
+    await this.#find(bootId).save(request);
+  }
+
+  /** Resolves when a boot that is on its way to its end has ended; at once for one that is not known. */
+  async settled(bootId: BootId): Promise<void> {
+    await this.#boots.get(bootId)?.settled();
+  }
+
+  async freeze(bootId: BootId): Promise<void> {
+    await this.#find(bootId).freeze();
+  }
+
+  async thaw(bootId: BootId): Promise<void> {
+    await this.#find(bootId).thaw();
+  }
+
+  /** What every running boot uses. One that ends meanwhile is left out. */
+  async activity(): Promise<BootActivity[]> {
+    const samples = await Promise.all(
+      [...this.#boots.values()].map((boot) =>
+        boot.activity().catch((error: unknown) => {
+          if (boot.record.state === 'running')
+            this.#parts.log.warn('What a boot uses is not known', {
+              bootId: boot.record.spec.bootId,
+              ...errorFields(error),
+            });
+          return undefined;
+        }),
+      ),
+    );
+    return samples.filter((sample) => sample !== undefined);
   }
 
   async stop(bootId: BootId, graceMs: number): Promise<BootReport> {

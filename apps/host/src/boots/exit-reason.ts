@@ -1,5 +1,5 @@
 import type { EngineExit } from '@skerry/engine';
-import type { BootExit, ExitReason } from '@skerry/model';
+import type { BootExit, ExitReason, Problem } from '@skerry/model';
 
 /** What the host knows of an end beyond what the engine saw. */
 export interface ExitFacts {
@@ -30,4 +30,20 @@ export function exitReason(exit: EngineExit, facts: ExitFacts, atMs: number): Bo
   const shown = exit.status === undefined ? '' : ` with status ${exit.status}`;
   const signal = exit.signal === undefined ? '' : ` by signal ${exit.signal}`;
   return { reason, ...status, detail: `${detail}${signal || (reason === 'exited' ? shown : '')}`, atMs };
+}
+
+/** What a start did when it failed. */
+export interface FailedStep {
+  /** In words, such as `preparing its network`. */
+  readonly step: string;
+  /** Whether it was about saved memory. */
+  readonly memory: boolean;
+}
+
+/** The end of a boot that never ran. What saved memory cannot get over is `restore_failed`; what another try may get over is not. */
+export function failedStart(problem: Problem, doing: FailedStep, stopRequested: boolean, atMs: number): BootExit {
+  if (stopRequested) return { reason: 'stopped', detail: 'It was stopped while it started', atMs };
+  const why = problem.code === 'internal' ? '' : `: ${problem.message}`;
+  const reason = doing.memory && problem.code !== 'exhausted' ? 'restore_failed' : 'start_failed';
+  return { reason, detail: `It failed while ${doing.step}${why}`, atMs };
 }

@@ -1,8 +1,15 @@
-import type { DiskId, OwnerBlob, SandboxId } from '@skerry/model';
+import type { DiskId, OwnerBlob, SandboxId, SnapshotId } from '@skerry/model';
 import { Problem } from '@skerry/model';
 import { idSchema, OwnerBlobSchema } from '@skerry/protocol';
 import { Type } from 'typebox';
 import { Compile } from 'typebox/compile';
+
+/** The saved memory that a disk's files still go with. */
+export interface DiskPoint {
+  readonly snapshotId: SnapshotId;
+  /** Whether a boot went on from it that was never reported as running: its files are to be taken from the snapshot again. */
+  readonly begun: boolean;
+}
 
 /** What is kept beside a disk, as `disk.json`: a disk exists when this does. Format 1; see docs/compatibility.md. */
 export interface DiskRecord {
@@ -17,6 +24,12 @@ export interface DiskRecord {
   readonly durable: boolean;
   readonly createdAtMs: number;
   readonly owner: OwnerBlob;
+  /** The snapshot that its files were made from; the bare image without one. */
+  readonly snapshotId?: SnapshotId;
+  /** How much of `sizeMiB` those files took already; none without a snapshot. */
+  readonly inheritedBytes?: number;
+  /** Absent once anything may have been written that the snapshot does not have. */
+  readonly point?: DiskPoint;
 }
 
 const schema = Compile(
@@ -30,6 +43,9 @@ const schema = Compile(
     durable: Type.Boolean(),
     createdAtMs: Type.Number(),
     owner: OwnerBlobSchema,
+    snapshotId: Type.Optional(idSchema('snapshot')),
+    inheritedBytes: Type.Optional(Type.Integer({ minimum: 0 })),
+    point: Type.Optional(Type.Object({ snapshotId: idSchema('snapshot'), begun: Type.Boolean() })),
   }),
 );
 
@@ -45,7 +61,8 @@ export function parseDiskRecord(text: string): DiskRecord {
   } catch {
     // Judged with everything else that has not the shape.
   }
-  if (schema.Check(document)) return document;
+  // The schema's optional fields admit `undefined`, which JSON has not.
+  if (schema.Check(document)) return document as DiskRecord;
   throw new Problem('data_loss', 'A disk record is not readable', {
     reason: 'disk_record_unreadable',
     context: { text: text.slice(0, 200) },

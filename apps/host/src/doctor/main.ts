@@ -8,6 +8,7 @@ import { leftOverChecks } from './left-overs.ts';
 import { placeChecks } from './places.ts';
 import { privilegeChecks } from './privileges.ts';
 import { programChecks } from './programs.ts';
+import { snapshotChecks } from './snapshots.ts';
 import { findingsAsText } from './text.ts';
 
 const checks: Readonly<Record<string, Check>> = {
@@ -16,6 +17,7 @@ const checks: Readonly<Record<string, Check>> = {
   kernel: kernelChecks,
   'control groups': controlGroupChecks,
   places: placeChecks,
+  snapshots: snapshotChecks,
   'left-overs': leftOverChecks,
 };
 

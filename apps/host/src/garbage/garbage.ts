@@ -7,6 +7,7 @@ import { type BootId, type GarbageItem, isId } from '@skerry/model';
 import type { Boots } from '../boots/boots.ts';
 import type { Disks } from '../disks/disks.ts';
 import type { Network } from '../network/network.ts';
+import type { Snapshots } from '../snapshots/snapshots.ts';
 import type { StoreLayout } from '../store/store-layout.ts';
 import type { Trash } from '../store/trash.ts';
 
@@ -14,11 +15,15 @@ export interface GarbageParts {
   readonly layout: StoreLayout;
   readonly boots: Boots;
   readonly disks: Disks;
+  readonly snapshots: Pick<Snapshots, 'knows' | 'isUnreadable'>;
   readonly engine: Engine;
   readonly network: Network;
   readonly trash: Trash;
   readonly log: Log;
 }
+
+/** It may be whole, and of another version of Skerry: it is told of, and stays until somebody deletes it by its id. */
+const unreadable = 'its record is not readable: it stays until it is deleted by its id';
 
 export class Garbage {
   readonly #parts: GarbageParts;
@@ -41,7 +46,7 @@ export class Garbage {
   async collect(minAgeMs: number): Promise<GarbageItem[]> {
     const removed: GarbageItem[] = [];
     for (const item of await this.list()) {
-      if (item.ageMs < minAgeMs) continue;
+      if (item.ageMs < minAgeMs || item.reason === unreadable) continue;
       try {
         await this.#remove(item);
         removed.push(item);
@@ -70,7 +75,7 @@ export class Garbage {
   }
 
   async #inStore(): Promise<GarbageItem[]> {
-    const { layout, boots, disks, trash } = this.#parts;
+    const { layout, boots, disks, snapshots, trash } = this.#parts;
     const items: GarbageItem[] = [];
     for (const name of await readdir(layout.boots)) {
       if (boots.knows(name)) continue;
@@ -92,6 +97,17 @@ export class Garbage {
         reason: 'it was never finished',
         ageMs: await ageOf(join(layout.disks, name)),
         ...diskId,
+      });
+    }
+    for (const name of await readdir(layout.snapshots)) {
+      if (snapshots.knows(name)) continue;
+      const snapshotId = isId('snapshot', name) ? { snapshotId: name } : {};
+      items.push({
+        kind: 'snapshot',
+        name,
+        reason: snapshots.isUnreadable(name) ? unreadable : 'it was never finished',
+        ageMs: await ageOf(join(layout.snapshots, name)),
+        ...snapshotId,
       });
     }
     for (const name of await readdir(layout.logs)) {
@@ -135,7 +151,7 @@ export class Garbage {
   }
 
   async #remove(item: GarbageItem): Promise<void> {
-    const { boots, disks, engine, layout, network, trash } = this.#parts;
+    const { boots, disks, snapshots, engine, layout, network, trash } = this.#parts;
     switch (item.kind) {
       case 'runtime':
         if (item.bootId !== undefined && !boots.knows(item.bootId))
@@ -150,6 +166,9 @@ export class Garbage {
       case 'disk':
         if (item.diskId !== undefined && disks.knows(item.diskId)) return;
         await discard(trash, join(layout.disks, item.name));
+        return;
+      case 'snapshot':
+        if (!snapshots.knows(item.name)) await discard(trash, join(layout.snapshots, item.name));
         return;
       case 'directory': {
         const [place, name = ''] = item.name.split('/');

@@ -8,6 +8,16 @@ import type { ArtifactsConfig } from '@skerry/protocol';
 
 const fileName = 'skerry-guest';
 
+/** Where the guest of this digest is kept. */
+export function guestPath(directory: string, digest: string): string {
+  return join(directory, digest, fileName);
+}
+
+/** Whether the guest of this digest is kept. */
+export async function hasGuest(directory: string, digest: string): Promise<boolean> {
+  return isFile(guestPath(directory, digest));
+}
+
 /** Path of the guest that set-up made, inside the store; copied there when it is new. Throws `data_loss` when its content is another. */
 export async function installGuest(directory: string, guest: ArtifactsConfig['guest']): Promise<string> {
   const target = join(directory, guest.sha256);

@@ -24,16 +24,51 @@ export interface GuestSetup {
   readonly env: Readonly<Record<string, string>>;
   /** PEM text of certificate authorities to trust besides its own. */
   readonly caBundle?: string;
+  /** 32 hex digits, new at every boot and every restore: what a program compares to know that time has passed it by. */
+  readonly generationId: string;
+  /** Only after a restore. `fork`: as another sandbox than the one that was saved. */
+  readonly restored?: { readonly as: 'resume' | 'fork'; readonly savedAtUnixMs: number };
+}
+
+/** What a guest is told before its memory is saved. */
+export interface GuestSuspend {
+  /** `pause`: the boot ends after it · `snapshot`: it goes on, and clients should notice nothing but a short wait. */
+  readonly for: 'pause' | 'snapshot';
+  /** How long its own hooks may take together, in `ms`. */
+  readonly hooksDeadlineMs: number;
+}
+
+/** A hook that a guest ran. */
+export interface GuestHook {
+  readonly path: string;
+  /** Absent when it was killed at the deadline. */
+  readonly exitCode?: number;
+  readonly durationMs: number;
+  /** The last 2 KiB of what it printed. */
+  readonly output: string;
 }
 
 export interface GuestAnswer {
   readonly guestVersion: string;
   readonly protocolVersion: number;
+  /** The hooks that ran before it answered. */
+  readonly hooks?: readonly GuestHook[];
 }
 
-const answerSchema = Compile(
-  Type.Object({ guestVersion: Type.String({ maxLength: 200 }), protocolVersion: Type.Integer() }),
+const hooks = Type.Optional(
+  Type.Array(
+    Type.Object({
+      path: Type.String(),
+      exitCode: Type.Optional(Type.Integer()),
+      durationMs: Type.Number(),
+      output: Type.String(),
+    }),
+  ),
 );
+const answerSchema = Compile(
+  Type.Object({ guestVersion: Type.String({ maxLength: 200 }), protocolVersion: Type.Integer(), hooks }),
+);
+const hooksSchema = Compile(Type.Object({ hooks }));
 const maxAnswerBytes = 64 * 1024;
 /** A guest that is booting drops what comes too early, and the kernel's own retry would come a second later. */
 const firstConnectMs = 40;
@@ -41,6 +76,10 @@ const mostConnectMs = 1000;
 const firstPauseMs = 5;
 const mostPauseMs = 100;
 const callDeadlineMs = 10_000;
+/** A restored guest runs hooks of the sandbox before it answers. */
+const restoredCallDeadlineMs = 30_000;
+/** How long a guest may take beyond its hooks until it holds everything back and has synced. */
+const suspendDeadlineMs = 30_000;
 
 /** Asks again and again until the guest is up and has been set up. The signal ends it. */
 export async function initialiseGuest(
@@ -54,8 +93,10 @@ export async function initialiseGuest(
     signal.throwIfAborted();
     try {
       const body = { protocolVersion, timeUnixMs: Date.now(), ...setup };
-      const answer = await callGuest(guest, 'POST', '/init', { body, connectMs, deadlineMs: callDeadlineMs, signal });
-      if (answerSchema.Check(answer)) return answer;
+      const deadlineMs = setup.restored === undefined ? callDeadlineMs : restoredCallDeadlineMs;
+      const answer = await callGuest(guest, 'POST', '/init', { body, connectMs, deadlineMs, signal });
+      // The schema's optional fields admit `undefined`, which JSON has not.
+      if (answerSchema.Check(answer)) return answer as GuestAnswer;
       throw new Problem('unavailable', 'The guest answered with something else than its version', {
         reason: 'guest_protocol',
       });
@@ -65,6 +106,41 @@ export async function initialiseGuest(
     await pause(pauseMs, signal);
     connectMs = Math.min(mostConnectMs, connectMs * 1.3);
     pauseMs = Math.min(mostPauseMs, pauseMs * 1.2);
+  }
+}
+
+/** Asks the guest to hold all requests back and to sync, so that it can be saved. Gives back the hooks that ran. Throws when it does not. */
+export async function suspendGuest(
+  guest: GuestAddress,
+  suspend: GuestSuspend,
+  signal: AbortSignal,
+): Promise<readonly GuestHook[]> {
+  const answer = await callGuest(guest, 'POST', '/suspend', {
+    body: suspend,
+    connectMs: 5000,
+    deadlineMs: suspend.hooksDeadlineMs + suspendDeadlineMs,
+    signal,
+  });
+  // The schema's optional fields admit `undefined`, which JSON has not.
+  return hooksSchema.Check(answer) ? ((answer as { hooks?: readonly GuestHook[] }).hooks ?? []) : [];
+}
+
+/** Lets a guest that holds requests back serve them again. Asks until it answers; the signal ends it. */
+export async function resumeGuest(guest: GuestAddress, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    signal.throwIfAborted();
+    try {
+      await callGuest(guest, 'POST', '/resume', {
+        body: {},
+        connectMs: mostConnectMs,
+        deadlineMs: callDeadlineMs,
+        signal,
+      });
+      return;
+    } catch (error) {
+      if (!(error instanceof Problem) || error.reason !== 'guest_unreachable') throw error;
+    }
+    await pause(mostPauseMs, signal);
   }
 }
 

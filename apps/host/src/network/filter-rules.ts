@@ -17,6 +17,9 @@ function elements(values: readonly string[]): string {
 /**
  * The whole ruleset of an instance, which replaces an earlier one in one transaction. It names no single sandbox but in the edge chains:
  * a lease changes no rule. `forwarding` are the devices whose forwarding Skerry turned on.
+ *
+ * What is sent to an address of the subnet and has no link to go out by is for a sandbox that has ended: the sender is told so at once. The kernel
+ * still knows the connection, so a peer out there gets the reset from the address that it spoke with.
  */
 export function instanceRules(
   plan: AddressPlan,
@@ -96,6 +99,7 @@ table inet ${table} {
     type filter hook forward priority filter; policy accept;
     iifname ${sandboxes} goto sandbox_to_elsewhere
     oifname ${sandboxes} goto elsewhere_to_sandbox
+    ip daddr ${plan.subnet} goto refuse
     iifname @forwarding ct state new drop
   }
   chain host_to_sandbox {
@@ -108,6 +112,7 @@ table inet ${table} {
   chain output {
     type filter hook output priority filter; policy accept;
     oifname ${sandboxes} goto host_to_sandbox
+    ip daddr ${plan.subnet} ip daddr != ${plan.ownAddress} goto refuse
   }
 }
 ${slots.length === 0 ? `add table netdev ${table}\n` : addEdges(plan, slots)}`;

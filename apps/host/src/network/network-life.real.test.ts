@@ -1,7 +1,16 @@
 import assert from 'node:assert/strict';
+import { createInterface } from 'node:readline';
 import { after, before, describe, test } from 'node:test';
 import { newId } from '@skerry/model';
-import { bootTestInternet, config, gatewayUid, inside, machine } from './testing/test-internet.ts';
+import {
+  assertRefused,
+  bootTestInternet,
+  config,
+  gatewayUid,
+  inside,
+  internet,
+  machine,
+} from './testing/test-internet.ts';
 import type { NetworkProgram, TestMachine } from './testing/test-machine.ts';
 
 let place: TestMachine;
@@ -83,6 +92,41 @@ describe('the life of a network', () => {
     const next = newId('boot');
     assert.notEqual((await network.call('lease', next)).address, lease.address);
     await network.call('release', next);
+  });
+
+  test('a peer of a sandbox that has ended gets a reset for what it sends, out there and on the machine', async () => {
+    const settings = { ...config, subnet: '10.202.17.0/28' };
+    const program = place.startNetwork('tst5nw', settings);
+    await program.call('start');
+    const bootId = newId('boot');
+    const lease = await program.call('lease', bootId);
+    const peer = place.start(
+      internet,
+      process.execPath,
+      '-e',
+      `const server = require('node:net').createServer((socket) => {
+         console.log('connected from ' + socket.remoteAddress);
+         socket.on('error', (error) => { console.log('error ' + error.code); process.exit(); });
+         process.stdin.on('data', () => socket.write('late'));
+       });
+       server.listen(7000, '198.51.100.7', () => console.log('listens'));`,
+    );
+    const lines: AsyncIterator<string> = createInterface({ input: peer.stdout ?? process.stdin })[
+      Symbol.asyncIterator
+    ]();
+    assert.equal((await lines.next()).value, 'listens');
+    place.start(
+      inside(lease),
+      process.execPath,
+      '-e',
+      "require('node:net').connect(7000, '198.51.100.7'); setInterval(() => undefined, 1000)",
+    );
+    assert.match(String((await lines.next()).value), /^connected from .*203\.0\.113\.2$/);
+    await program.call('release', bootId);
+    peer.stdin?.write('go');
+    assert.equal((await lines.next()).value, 'error ECONNRESET');
+    assertRefused(await place.probe(machine, ['tcp', lease.address, 8080], gatewayUid));
+    await program.call('teardown');
   });
 
   test('lease() says so when no address is free, and works again when one is', async () => {

@@ -10,9 +10,14 @@ export async function createSubvolume(path: string): Promise<void> {
   await runCommand('btrfs', ['subvolume', 'create', path]);
 }
 
-/** Makes a writable snapshot. It is committed to disk when this returns: the kernel ends the transaction for it. */
-export async function snapshotSubvolume(source: string, target: string): Promise<void> {
-  await runCommand('btrfs', ['subvolume', 'snapshot', source, target]);
+/** Makes a snapshot, writable unless asked otherwise. It is committed to disk when this returns: the kernel ends the transaction for it. */
+export async function snapshotSubvolume(
+  source: string,
+  target: string,
+  options: { readonly readOnly?: boolean } = {},
+): Promise<void> {
+  const kind = options.readOnly === true ? ['-r'] : [];
+  await runCommand('btrfs', ['subvolume', 'snapshot', ...kind, source, target], { deadlineMs: 120_000 });
 }
 
 /** Deletes subvolumes; they are out of the tree, and the deletion is committed, when this returns. Their extents go later. */
@@ -62,6 +67,35 @@ export function parseQuotas(table: string): SubvolumeQuota[] {
     quotas.push({ path, usedBytes: Number(used), limitBytes: limit === 'none' ? undefined : Number(limit) });
   }
   return quotas;
+}
+
+export interface Subvolume {
+  readonly id: number;
+  /** Transaction in which it last changed. */
+  readonly generation: number;
+  readonly uuid: string;
+  /** UUID of what it was copied from; `-` when of nothing. */
+  readonly parentUuid: string;
+  /** From the top of the file system. */
+  readonly path: string;
+}
+
+/** Every subvolume of the file system. */
+export async function listSubvolumes(mountPoint: string): Promise<readonly Subvolume[]> {
+  return parseSubvolumes(await runCommand('btrfs', ['subvolume', 'list', '-q', '-u', mountPoint]));
+}
+
+/** Reads `btrfs subvolume list -q -u`. */
+export function parseSubvolumes(listing: string): Subvolume[] {
+  return [...listing.matchAll(/^ID (\d+) gen (\d+) .*?parent_uuid (\S+)\s+uuid (\S+)\s+path (.*)$/gm)].map(
+    ([, id = '', generation = '', parentUuid = '', uuid = '', path = '']) => ({
+      id: Number(id),
+      generation: Number(generation),
+      uuid,
+      parentUuid,
+      path,
+    }),
+  );
 }
 
 /** Ids of the deleted subvolumes whose extents still exist. */

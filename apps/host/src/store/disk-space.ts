@@ -6,6 +6,10 @@ import { Problem } from '@skerry/model';
 const reserveBytes = 1024 * 1024 * 1024;
 const reserveShare = 0.02;
 
+/** What a person can do about a full store. */
+export const roomHint =
+  'Free some with "skerry snapshot rm", "skerry rm" or "skerry gc", or give the data directory more space; then try again.';
+
 /** Room for new data: of the store, and of the file system that a loop file lies in. */
 export class DiskSpace {
   readonly #paths: readonly string[];
@@ -21,16 +25,25 @@ export class DiskSpace {
     return Math.max(0, Math.min(...rooms));
   }
 
-  /** Throws `exhausted` (disk) when the reserve is touched. `what` names what was wanted, such as `a new disk`. */
-  async admit(what: string): Promise<void> {
-    if ((await this.freeBytes()) > 0) return;
+  /**
+   * Throws `exhausted` (disk) when the reserve is touched, or would be by `neededBytes` more. `what` names what was wanted, such as `a new disk`.
+   */
+  async admit(what: string, neededBytes = 0): Promise<void> {
+    const freeBytes = await this.freeBytes();
+    if (freeBytes > 0 && freeBytes >= neededBytes) return;
+    if (freeBytes > 0)
+      throw new Problem(
+        'exhausted',
+        `Cannot make ${what}: it takes about ${formatBytes(neededBytes)} of disk space, and the host has ${formatBytes(freeBytes)} to give`,
+        { reason: 'host_disk_full', exhaustion: 'disk', hint: roomHint },
+      );
     throw new Problem(
       'exhausted',
       `Cannot make ${what}: the host keeps its last ${formatBytes(reserveBytes)} of disk space free, and no more is left`,
       {
         reason: 'host_disk_full',
         exhaustion: 'disk',
-        hint: 'Delete sandboxes that nobody needs, or give the data directory more space.',
+        hint: roomHint,
       },
     );
   }

@@ -9,8 +9,11 @@ export interface StoreLayout {
   readonly root: string;
   readonly images: string;
   readonly disks: string;
+  readonly snapshots: string;
   readonly boots: string;
   readonly guests: string;
+  /** Builds of the engine that boots and memory images need. */
+  readonly engines: string;
   readonly logs: string;
   readonly trash: string;
   readonly hostFile: string;
@@ -21,8 +24,10 @@ export function storeLayout(storeDir: string): StoreLayout {
     root: storeDir,
     images: join(storeDir, 'images'),
     disks: join(storeDir, 'disks'),
+    snapshots: join(storeDir, 'snapshots'),
     boots: join(storeDir, 'boots'),
     guests: join(storeDir, 'guests'),
+    engines: join(storeDir, 'engines'),
     logs: join(storeDir, 'logs'),
     trash: join(storeDir, 'trash'),
     hostFile: join(storeDir, 'host.json'),
@@ -34,9 +39,9 @@ const allLogsMaxBytes = 1024 * 1024 * 1024;
 
 /** Makes the directories of a store that are missing. */
 export async function prepareLayout(layout: StoreLayout): Promise<void> {
-  for (const directory of [layout.images, layout.disks, layout.boots, layout.trash])
+  for (const directory of [layout.images, layout.disks, layout.snapshots, layout.boots, layout.trash])
     await mkdir(directory, { recursive: true, mode: 0o700 });
-  await mkdir(layout.guests, { recursive: true, mode: 0o755 });
+  for (const directory of [layout.guests, layout.engines]) await mkdir(directory, { recursive: true, mode: 0o755 });
   if (!(await isSubvolume(layout.logs))) await createSubvolume(layout.logs);
   await limitSubvolume(layout.logs, allLogsMaxBytes);
 }

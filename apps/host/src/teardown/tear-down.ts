@@ -1,4 +1,4 @@
-import { readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { access, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Engine } from '@skerry/engine';
 import { errorFields, type Log, readFileIfExists } from '@skerry/kit';
@@ -9,7 +9,7 @@ import type { Network } from '../network/index.ts';
 import { syncFileSystem } from '../store/btrfs.ts';
 import { findMount } from '../store/mounts.ts';
 import { unmountStore } from '../store/store-device.ts';
-import { storeLayout } from '../store/store-layout.ts';
+import { type StoreLayout, storeLayout } from '../store/store-layout.ts';
 
 /** Takes an instance off the machine; its data stays. Gives back the boots that were still there. */
 export async function tearDown(
@@ -24,7 +24,7 @@ export async function tearDown(
   await engine.clear();
   await network.teardown();
   if ((await findMount(config.storeDir)) !== undefined) {
-    await recordEnds(layout.boots, log);
+    await recordEnds(layout, log);
     await syncFileSystem(config.storeDir);
   }
   await unmountStore(config);
@@ -35,7 +35,7 @@ export async function tearDown(
 }
 
 /** Lets the records say what was done, so that the next daemon does not take it for a failure. */
-async function recordEnds(boots: string, log: Log): Promise<void> {
+async function recordEnds({ boots, snapshots }: StoreLayout, log: Log): Promise<void> {
   const entries = await readdir(boots).catch(() => []);
   for (const entry of entries) {
     if (!isId('boot', entry)) continue;
@@ -45,9 +45,11 @@ async function recordEnds(boots: string, log: Log): Promise<void> {
       if (text === undefined) continue;
       const record = parseBootRecord(text);
       if (record.cleaned) continue;
+      const { saving } = record;
+      const saved = saving?.end === true && (await isThere(join(snapshots, saving.snapshotId, 'snapshot.json')));
       const exit = record.exit ?? {
-        reason: 'stopped' as const,
-        detail: 'Skerry was stopped while it ran',
+        reason: saved ? ('paused' as const) : ('stopped' as const),
+        detail: saved ? 'Its memory and files were saved' : 'Skerry was stopped while it ran',
         atMs: Date.now(),
       };
       await writeFile(`${path}.tmp`, formatBootRecord({ ...record, state: 'ended', exit, cleaned: true }), {
@@ -58,4 +60,11 @@ async function recordEnds(boots: string, log: Log): Promise<void> {
       log.error('A boot record cannot be written', { bootId: entry, ...errorFields(error) });
     }
   }
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
 }

@@ -18,6 +18,10 @@ export class FakeGuest implements AsyncDisposable {
   };
   /** Called at `/shutdown`; when it resolves the answer is sent. */
   shutdown: (graceMs: number) => Promise<void> = async () => undefined;
+  /** Status of the answer to `/suspend`; `undefined` never answers. */
+  suspendStatus: number | undefined = 200;
+  /** Whether it holds requests back now. */
+  held = false;
   readonly #server: Server;
 
   private constructor() {
@@ -30,6 +34,15 @@ export class FakeGuest implements AsyncDisposable {
         this.calls.push({ path, secret: request.headers['x-skerry-boot-secret']?.toString(), body });
         if (path === '/init' && this.init !== undefined)
           response.writeHead(this.init.status).end(JSON.stringify(this.init.body));
+        if (path === '/init') this.held = false;
+        if (path === '/suspend' && this.suspendStatus !== undefined) {
+          this.held = this.suspendStatus === 200;
+          response.writeHead(this.suspendStatus).end('{"hooks":[]}');
+        }
+        if (path === '/resume') {
+          this.held = false;
+          response.writeHead(200).end('{}');
+        }
         if (path === '/shutdown')
           void this.shutdown(Number(body['graceMs'])).then(() => response.writeHead(200).end('{"killed":0}'));
       });

@@ -8,7 +8,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { runCommand, tryCommand } from '@skerry/kit';
-import { type BootId, type BootReport, type DiskId, newId, randomLabel, type SandboxId } from '@skerry/model';
+import {
+  type BootId,
+  type BootReport,
+  type DiskId,
+  newId,
+  randomLabel,
+  type SandboxId,
+  type SnapshotId,
+  type SnapshotReport,
+  type SnapshotSource,
+} from '@skerry/model';
 import { type ArtifactsConfig, type HostConfig, JsonClient } from '@skerry/protocol';
 import { faultVariable } from '@skerry/kit';
 import type { FaultPoint } from '../fault-points.ts';
@@ -22,6 +32,22 @@ export interface TestSandbox {
   readonly diskId: DiskId;
   readonly bootId: BootId;
 }
+
+export interface DiskOptions {
+  readonly sizeMiB?: number;
+  readonly durable?: boolean;
+  readonly image?: string;
+  readonly snapshotId?: SnapshotId;
+}
+
+export interface BootOptions {
+  readonly memoryMiB?: number;
+  readonly isolation?: string;
+  readonly restoreFrom?: SnapshotId;
+  readonly restoreAs?: 'resume' | 'fork';
+}
+
+const owner = { version: 1, project: 'test', sandbox: {} };
 
 export class HostProcess implements AsyncDisposable {
   readonly config: HostConfig;
@@ -41,8 +67,8 @@ export class HostProcess implements AsyncDisposable {
     this.client = new JsonClient(config.socketPath, 'the host daemon');
   }
 
-  /** Makes the instance and starts its daemon. */
-  static async start(storeSizeMiB = 512): Promise<HostProcess> {
+  /** Makes the instance and starts its daemon. `base`: with the image that people get, which takes a while, besides the tiny one. */
+  static async start(storeSizeMiB = 512, base = false): Promise<HostProcess> {
     const artifacts = JSON.parse(
       await runCommand(process.execPath, [join(repository, 'setup/main.ts'), '--json'], { deadlineMs: 900_000 }),
     ) as ArtifactsConfig;
@@ -57,7 +83,7 @@ export class HostProcess implements AsyncDisposable {
       storeSizeMiB,
       runDir,
       socketPath: join(runDir, 'host/host.sock'),
-      artifacts: { ...artifacts, images: [await makeTinyImage(directory)] },
+      artifacts: { ...artifacts, images: [await makeTinyImage(directory), ...(base ? artifacts.images : [])] },
       network: {
         subnet: `10.${randomInt(64, 190)}.${randomInt(256)}.0/24`,
         gatewayUid: 64_902,
@@ -126,20 +152,20 @@ export class HostProcess implements AsyncDisposable {
     return { sandboxId: newId('sandbox'), diskId: newId('disk'), bootId: newId('boot') };
   }
 
-  async putDisk(sandbox: TestSandbox, options: { sizeMiB?: number; durable?: boolean } = {}): Promise<unknown> {
-    const { sizeMiB = 64, durable = true } = options;
-    const owner = { version: 1, project: 'test', sandbox: {} };
+  async putDisk(sandbox: TestSandbox, options: DiskOptions = {}): Promise<unknown> {
+    const { sizeMiB = 64, durable = true, image = 'tiny', snapshotId } = options;
     return this.call('PUT', `/v1/disks/${sandbox.diskId}`, {
       sandboxId: sandbox.sandboxId,
-      image: 'tiny',
+      image,
       sizeMiB,
       durable,
       owner,
+      ...(snapshotId === undefined ? {} : { snapshotId }),
     });
   }
 
-  async putBoot(sandbox: TestSandbox, options: { memoryMiB?: number; isolation?: string } = {}): Promise<BootReport> {
-    const { memoryMiB = 256, isolation = 'any' } = options;
+  async putBoot(sandbox: TestSandbox, options: BootOptions = {}): Promise<BootReport> {
+    const { memoryMiB = 256, isolation = 'any', ...restore } = options;
     return (await this.call('PUT', `/v1/boots/${sandbox.bootId}`, {
       sandboxId: sandbox.sandboxId,
       diskId: sandbox.diskId,
@@ -151,11 +177,27 @@ export class HostProcess implements AsyncDisposable {
       accessToken,
       env: {},
       user: 'root',
+      ...restore,
     })) as BootReport;
   }
 
   async stop(sandbox: TestSandbox, graceMs = 2000): Promise<BootReport> {
     return (await this.call('POST', `/v1/boots/${sandbox.bootId}/stop`, { graceMs })) as BootReport;
+  }
+
+  /** Makes a snapshot of a running sandbox; with `end` it is paused. */
+  async save(
+    sandbox: TestSandbox,
+    options: { snapshotId?: SnapshotId; memory?: boolean; end?: boolean } = {},
+  ): Promise<SnapshotReport> {
+    const { snapshotId = newId('snapshot'), memory = true, end = false } = options;
+    return this.putSnapshot(sandbox, snapshotId, { type: 'boot', bootId: sandbox.bootId, memory, end });
+  }
+
+  async putSnapshot(sandbox: TestSandbox, snapshotId: SnapshotId, source: SnapshotSource): Promise<SnapshotReport> {
+    const origin = source.type === 'boot' && source.end ? 'pause' : 'user';
+    const body = { sandboxId: sandbox.sandboxId, source, origin, owner };
+    return (await this.call('PUT', `/v1/snapshots/${snapshotId}`, body)) as SnapshotReport;
   }
 
   async getBoot(sandbox: TestSandbox): Promise<BootReport> {

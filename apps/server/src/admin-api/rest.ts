@@ -5,13 +5,14 @@ import { amend } from '../amend.ts';
 import type { Core } from '../core.ts';
 
 /**
- * Brings everything to rest: persistent sandboxes are stopped and keep the intent to run, ephemeral ones are deleted. From then on nothing is
- * started. Repeating it is fine.
+ * Brings everything to rest: persistent sandboxes are paused, or stopped where memory cannot be saved, and keep the intent to run; ephemeral ones
+ * are deleted. From then on nothing is started. Repeating it is fine.
  */
 export async function restAll(core: Core, deadlineMs: number): Promise<RestAnswer> {
   core.rest.resting = true;
   const ended = AbortSignal.any([AbortSignal.timeout(Math.min(deadlineMs, 2 ** 31 - 1)), core.ended]);
   const rested: string[] = [];
+  const paused: string[] = [];
   const deleted: string[] = [];
   const failed: { name: string; message: string }[] = [];
   await Promise.all(
@@ -24,14 +25,14 @@ export async function restAll(core: Core, deadlineMs: number): Promise<RestAnswe
         const last = await atRest(core, record, ended);
         if (!isAtRest(last)) failed.push({ name: record.name, message: `It is still ${statusOf(last).status}` });
         else if (last.observed === 'gone') deleted.push(record.name);
-        else if (ran) rested.push(record.name);
+        else if (ran) (last.pointId === null ? rested : paused).push(record.name);
       } catch (error) {
         core.log.error({ sandbox: record.id, err: error }, 'A sandbox did not come to rest');
         failed.push({ name: record.name, message: error instanceof Error ? error.message : 'It failed' });
       }
     }),
   );
-  return { rested, deleted, failed };
+  return { rested, paused, deleted, failed };
 }
 
 /** Nothing of it runs, and nothing that was to be deleted is there. */

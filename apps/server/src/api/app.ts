@@ -16,13 +16,19 @@ import { keyOf } from '../auth/credentials.ts';
 import type { Caller } from '../auth/key-cache.ts';
 import { requireRole } from '../auth/roles.ts';
 import type { Core } from '../core.ts';
+import { activityRoutes } from './activity.ts';
+import { endGoneSignal } from './call.ts';
+import { diffRoutes } from './diff.ts';
 import { eventRoutes } from './events.ts';
 import { garbageRoutes } from './garbage.ts';
 import { keyRoutes } from './keys.ts';
+import { memoryRoutes } from './memory.ts';
 import { openapiInfo } from './openapi.ts';
 import { sendProblem } from './problems.ts';
 import { sandboxRoutes } from './sandboxes.ts';
+import { snapshotRoutes } from './snapshots.ts';
 import { systemRoutes } from './system.ts';
+import { transferRoutes } from './transfer.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -63,6 +69,7 @@ export async function createApp(core: Core): Promise<App> {
     .setSerializerCompiler(() => JSON.stringify);
 
   readBodies(app);
+  app.addHook('onResponse', async (request) => endGoneSignal(request));
   app.setErrorHandler(sendProblem);
   app.setNotFoundHandler((request) => {
     throw new Problem('not_found', `There is no "${request.method} ${request.url.split('?')[0] ?? ''}"`, {
@@ -75,6 +82,11 @@ export async function createApp(core: Core): Promise<App> {
   await app.register(async (scope) => {
     const routes = scope.withTypeProvider<TypeBoxTypeProvider>();
     sandboxRoutes(routes, core);
+    memoryRoutes(routes, core);
+    snapshotRoutes(routes, core);
+    activityRoutes(routes, core);
+    diffRoutes(routes, core);
+    transferRoutes(routes, core);
     eventRoutes(routes, core);
     keyRoutes(routes, core);
     systemRoutes(routes, core);

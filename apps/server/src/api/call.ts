@@ -36,9 +36,24 @@ export function repeatableOf(request: FastifyRequest): Repeatable | undefined {
   return { key, requestHash };
 }
 
+/** What ends the watch over the caller of each request that is under way. */
+const watches = new WeakMap<FastifyRequest, () => void>();
+
 /** Aborted when the caller goes away before it was answered. */
 export function goneSignal(request: FastifyRequest): AbortSignal {
   const gone = new AbortController();
-  request.raw.socket.once('close', () => gone.abort());
+  const { socket } = request.raw;
+  const leave = (): void => gone.abort();
+  socket.once('close', leave);
+  const before = watches.get(request);
+  watches.set(request, () => {
+    before?.();
+    socket.off('close', leave);
+  });
   return gone.signal;
+}
+
+/** A request was answered: its connection may be kept for others. */
+export function endGoneSignal(request: FastifyRequest): void {
+  watches.get(request)?.();
 }

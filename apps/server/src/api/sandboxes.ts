@@ -2,15 +2,12 @@ import {
   CreateSandboxBody,
   ListSandboxesQuery,
   LogSchema,
-  type Sandbox,
   SandboxListSchema,
   SandboxSchema,
   StopSandboxBody,
   UpdateSandboxBody,
   WaitQuery,
 } from '@skerry/protocol';
-import type { SandboxRecord } from '@skerry/store';
-import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import { createSandbox } from '../actions/sandbox/create.ts';
 import { deleteSandbox } from '../actions/sandbox/delete.ts';
@@ -21,10 +18,10 @@ import { showSandbox } from '../actions/sandbox/show.ts';
 import { startSandbox } from '../actions/sandbox/start.ts';
 import { stopSandbox } from '../actions/sandbox/stop.ts';
 import { updateSandbox } from '../actions/sandbox/update.ts';
-import { type Goal, waitFor } from '../actions/sandbox/wait.ts';
 import type { Core } from '../core.ts';
 import type { App } from './app.ts';
-import { goneSignal, repeatableOf, waitMsOf } from './call.ts';
+import { repeatableOf, waitMsOf } from './call.ts';
+import { sandboxAnswers } from './sandbox-answer.ts';
 import { problemAnswers, RepeatableHeaders, SandboxParams } from './schemas.ts';
 
 const defaultGraceMs = 5000;
@@ -32,22 +29,7 @@ const defaultLogBytes = 65_536;
 const tags = ['sandboxes'];
 
 export function sandboxRoutes(app: App, core: Core): void {
-  const show = (record: SandboxRecord, request: FastifyRequest) =>
-    showSandbox(core, record, request.caller.role !== 'viewer');
-
-  /** Waits for the goal and answers with `done`, or 202 when the caller waits no longer. */
-  async function answer(
-    request: FastifyRequest,
-    reply: FastifyReply,
-    record: SandboxRecord,
-    goal: Goal,
-    done: 200 | 201,
-  ): Promise<Sandbox> {
-    const { wait } = request.query as { wait?: string };
-    const waited = await waitFor(core, record, goal, waitMsOf(wait), goneSignal(request));
-    void reply.status(waited.reached ? done : 202);
-    return show(waited.record, request);
-  }
+  const { answer, show } = sandboxAnswers(core);
 
   app.post(
     '/v1/sandboxes',
@@ -111,7 +93,7 @@ export function sandboxRoutes(app: App, core: Core): void {
       config: { role: 'member' },
       schema: {
         operationId: 'updateSandbox',
-        summary: 'Changes name, labels or timeout',
+        summary: 'Changes name, labels, timeout or how it rests',
         tags,
         params: SandboxParams,
         body: UpdateSandboxBody,
@@ -127,7 +109,7 @@ export function sandboxRoutes(app: App, core: Core): void {
       config: { role: 'member' },
       schema: {
         operationId: 'startSandbox',
-        summary: 'Boots a stopped sandbox; a running one is fine',
+        summary: 'Boots a stopped sandbox; a paused one goes on from its memory, a running one is fine',
         tags,
         headers: RepeatableHeaders,
         params: SandboxParams,
@@ -149,7 +131,7 @@ export function sandboxRoutes(app: App, core: Core): void {
       config: { role: 'member' },
       schema: {
         operationId: 'stopSandbox',
-        summary: 'Ends what runs and syncs the disk; a stopped sandbox is fine',
+        summary: 'Ends what runs and syncs the disk; a paused sandbox loses its memory, a stopped one is fine',
         tags,
         headers: RepeatableHeaders,
         params: SandboxParams,

@@ -7,6 +7,12 @@ import { ownerOf } from './owner.ts';
 
 /** absent → ready: makes the disk. */
 export async function createDisk(core: Core, record: SandboxRecord, signal: AbortSignal): Promise<boolean> {
+  const { sourceSnapshotId } = record;
+  if (sourceSnapshotId !== null) {
+    // A fork is recorded before its snapshot is made; it is woken when that is there.
+    const source = await core.store.snapshots.find(sourceSnapshotId);
+    if (source?.status === 'creating') return false;
+  }
   const made = await orFail(core, record, signal, () =>
     core.backend.createDisk(
       {
@@ -16,6 +22,7 @@ export async function createDisk(core: Core, record: SandboxRecord, signal: Abor
         sizeMiB: record.resources.diskMiB,
         durable: record.kind === 'persistent',
         owner: ownerOf(record),
+        ...(sourceSnapshotId === null ? {} : { snapshotId: sourceSnapshotId }),
       },
       signal,
     ),
@@ -29,30 +36,6 @@ export async function createDisk(core: Core, record: SandboxRecord, signal: Abor
   );
   faultPoint('create.disk-recorded');
   return true;
-}
-
-/** ready or absent → gone: deletes the disk, then everything that was secret. */
-export async function deleteDisk(core: Core, record: SandboxRecord, signal: AbortSignal): Promise<boolean> {
-  await core.backend.deleteDisk(record.diskId, signal);
-  faultPoint('delete.disk-deleted');
-  if (Object.keys(record.env).length > 0) {
-    await amend(core, record.id, () => ({ patch: { env: {} } }));
-    await core.store.scrub();
-  }
-  await amend(core, record.id, (current) =>
-    current.observed === 'gone'
-      ? undefined
-      : {
-          patch: { observed: 'gone', deletedAtMs: Date.now(), env: {}, timeoutAtMs: null, ownerStale: false },
-          event: {
-            type: 'sandbox.deleted',
-            reason: current.desiredReason,
-            message: `Sandbox "${current.name}" was deleted`,
-          },
-        },
-  );
-  faultPoint('delete.recorded');
-  return false;
 }
 
 /** Brings the owner blob beside the disk up to date. `false` when it is. */

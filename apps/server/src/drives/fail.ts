@@ -3,8 +3,12 @@ import type { SandboxRecord } from '@skerry/store';
 import { amend } from '../amend.ts';
 import type { Core } from '../core.ts';
 
-/** Problems that pass by themselves: the step is repeated. */
 const passing: ReadonlySet<string> = new Set(['unavailable', 'deadline', 'cancelled', 'conflict']);
+
+/** Whether a problem passes by itself: the step is repeated. */
+export function isPassing(problem: Problem): boolean {
+  return passing.has(problem.code);
+}
 
 /** Runs a step towards running. What cannot pass by itself is recorded as the sandbox's failure, and `undefined` is given back. */
 export async function orFail<T>(
@@ -17,7 +21,7 @@ export async function orFail<T>(
     return await work();
   } catch (error) {
     const problem = Problem.from(error);
-    if (signal.aborted || passing.has(problem.code)) throw error;
+    if (signal.aborted || isPassing(problem)) throw error;
     core.log.error({ sandbox: record.id, reason: problem.reason, err: error }, 'A sandbox cannot reach what is wanted');
     await recordFailure(core, record, problem);
     return undefined;
@@ -27,7 +31,7 @@ export async function orFail<T>(
 /** Records why a sandbox cannot run. An ephemeral one is deleted. */
 export async function recordFailure(core: Core, record: SandboxRecord, problem: Problem): Promise<void> {
   await amend(core, record.id, (current) => {
-    if (current.desired !== 'running') return undefined;
+    if (current.desired !== 'running' && current.desired !== 'paused') return undefined;
     const failure = {
       code: problem.code,
       ...(problem.exhaustion === undefined ? {} : { exhaustion: problem.exhaustion }),
@@ -40,6 +44,7 @@ export async function recordFailure(core: Core, record: SandboxRecord, problem: 
     return {
       patch: {
         failure,
+        desired: 'running',
         ...(current.kind === 'ephemeral' ? { desired: 'deleted', desiredReason: 'failed', graceMs: 0 } : {}),
       },
       event: { type: 'sandbox.failed', reason: failure.reason, message: failure.message },

@@ -1,14 +1,14 @@
 import { type BootExit, type BootReport, type DesiredState, type ExitReason, Problem } from '@skerry/model';
 import type { SandboxRecord } from '@skerry/store';
-import { amend } from '../amend.ts';
+import { type Amendment, amend } from '../amend.ts';
 import type { Core } from '../core.ts';
 import { faultPoint } from '../fault-points.ts';
 
-/** booting or running → halting: what runs is no longer wanted. */
+/** booting, running or saving → halting: what runs is no longer wanted. */
 export async function beginHalt(core: Core, record: SandboxRecord): Promise<boolean> {
   await amend(core, record.id, (current) =>
-    current.observed === 'booting' || current.observed === 'running'
-      ? { patch: { observed: 'halting', startedAtMs: null } }
+    current.observed === 'booting' || current.observed === 'running' || current.observed === 'saving'
+      ? { patch: { observed: 'halting', startedAtMs: null, frozen: false } }
       : undefined,
   );
   faultPoint('stop.halting');
@@ -31,8 +31,8 @@ export async function recordEnd(
     if (current.bootId === null || current.bootId !== record.bootId) return undefined;
     await nouns.boots.end(current.bootId, exit, report?.usage);
     return {
-      patch: { observed: 'halting', lastExit: exit, startedAtMs: null },
-      ...(exit.reason === 'stopped'
+      patch: { observed: 'halting', lastExit: exit, startedAtMs: null, frozen: false },
+      ...(exit.reason === 'stopped' || exit.reason === 'paused'
         ? {}
         : {
             event: {
@@ -68,22 +68,28 @@ export async function halt(
   }
   await amend(core, record.id, (current) => {
     if (current.observed !== 'halting' || current.bootId !== bootId) return undefined;
-    const stopped = current.desired === 'stopped';
     return {
-      patch: { observed: 'ready', bootId: null },
-      ...(stopped
-        ? {
-            event: {
-              type: 'sandbox.stopped',
-              reason: current.desiredReason,
-              message: `Sandbox "${current.name}" was stopped`,
-            },
-          }
-        : {}),
+      patch: { observed: 'ready', bootId: null, ...(isPaused(current) ? { pausedAtMs: Date.now() } : {}) },
+      ...restEvent(current),
     };
   });
   faultPoint('stop.recorded');
   return true;
+}
+
+/** Whether a sandbox whose boot has ended rests so that it comes back as paused: Skerry itself pauses what is to run again. */
+function isPaused({ desired, pointId, lastExit }: SandboxRecord): boolean {
+  return desired === 'paused' || (desired === 'running' && pointId !== null && lastExit?.reason === 'paused');
+}
+
+function restEvent(current: SandboxRecord): Pick<Amendment, 'event'> {
+  const { name, desiredReason: reason, pointId } = current;
+  if (current.desired === 'stopped')
+    return { event: { type: 'sandbox.stopped', reason, message: `Sandbox "${name}" was stopped` } };
+  if (!isPaused(current)) return {};
+  const saved = pointId === null ? 'without its memory' : 'with its memory';
+  const data = pointId === null ? {} : { snapshotId: pointId };
+  return { event: { type: 'sandbox.paused', reason, message: `Sandbox "${name}" was paused ${saved}`, data } };
 }
 
 /** A boot that the host does not have has ended already. */

@@ -1,16 +1,20 @@
-import type { BootReport } from '@skerry/model';
+import { type BootReport, Problem } from '@skerry/model';
 import type { SandboxRecord } from '@skerry/store';
-import { amend } from '../amend.ts';
+import { type Amendment, amend } from '../amend.ts';
 import type { Core } from '../core.ts';
 import { absentBoot, recordEnd } from './halt.ts';
+import { unwantPause } from './saving.ts';
 
 /** A persistent sandbox is booted again at most so often within the window; then it is stopped with reason `crash_loop`. */
 const mostRestarts = 3;
 const windowMs = 10 * 60_000;
 
-/** Boots that ended unasked within the window and since somebody last asked for a start. */
-export function unexpectedEnds(core: Core, record: SandboxRecord): Promise<number> {
-  return core.store.boots.countUnexpectedEnds(record.id, Math.max(Date.now() - windowMs, record.lastUsedAtMs - 1));
+/** Boots that ended by themselves within the window and since somebody last asked for a start; `ran`: those alone that had been running. */
+export function unexpectedEnds(core: Core, record: SandboxRecord, { ran }: { ran: boolean }): Promise<number> {
+  const sinceMs = Math.max(Date.now() - windowMs, record.lastUsedAtMs - 1);
+  // A restore that failed is followed by a boot from the disk: it says nothing of the sandbox.
+  const asked = ['stopped', 'paused', 'restore_failed'] as const;
+  return core.store.boots.countEnds(record.id, sinceMs, ran ? [...asked, 'start_failed'] : asked);
 }
 
 /** Looks whether the boot of a running sandbox still runs. `true` when it has ended and that was recorded. */
@@ -43,9 +47,9 @@ async function followAddress(core: Core, record: SandboxRecord, report: BootRepo
 
 /** Decides what follows an end that nobody asked for. */
 async function afterEnd(core: Core, record: SandboxRecord): Promise<void> {
-  const ends = await unexpectedEnds(core, record);
+  const ends = await unexpectedEnds(core, record, { ran: true });
   await amend(core, record.id, (current) => {
-    if (current.desired !== 'running') return undefined;
+    if (current.desired !== 'running' && !(current.desired === 'paused' && current.pauseMemory)) return undefined;
     if (current.kind === 'ephemeral')
       return {
         patch: { desired: 'deleted', desiredReason: current.lastExit?.reason ?? 'ended', graceMs: 0 },
@@ -55,6 +59,7 @@ async function afterEnd(core: Core, record: SandboxRecord): Promise<void> {
           message: `Ephemeral sandbox "${current.name}" ended and is deleted`,
         },
       };
+    if (current.desired === 'paused') return pauseLost(current);
     if (ends <= mostRestarts) return undefined;
     return {
       patch: { desired: 'stopped', desiredReason: 'crash_loop' },
@@ -65,4 +70,18 @@ async function afterEnd(core: Core, record: SandboxRecord): Promise<void> {
       },
     };
   });
+}
+
+/** The boot ended by itself before its memory was saved: a pause would acknowledge what is lost. */
+function pauseLost(current: SandboxRecord): Amendment {
+  const problem = new Problem(
+    'precondition_failed',
+    `Sandbox "${current.name}" ended by itself before it was paused: ${current.lastExit?.detail ?? 'nobody knows why'}`,
+    { reason: 'boot_ended', hint: 'It is booted again from its disk; pause it again once it runs.' },
+  );
+  return {
+    patch: unwantPause(current),
+    event: { type: 'sandbox.pause_failed', reason: problem.reason, message: problem.message },
+    failure: { undone: 'pause', problem },
+  };
 }

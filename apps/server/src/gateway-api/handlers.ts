@@ -1,5 +1,13 @@
 import { Problem } from '@skerry/model';
-import { type AuthorizeAnswer, bodyParser, gatewayPaths, idSchema, type JsonHandler } from '@skerry/protocol';
+import {
+  type AuthorizeAnswer,
+  bodyParser,
+  gatewayPaths,
+  idSchema,
+  type JsonHandler,
+  oneOf,
+  type SandboxTraffic,
+} from '@skerry/protocol';
 import { Type } from 'typebox';
 import { isKey } from '../auth/credentials.ts';
 import type { Core } from '../core.ts';
@@ -12,7 +20,28 @@ const parseResolve = bodyParser(
     sandbox: Type.String({ maxLength: 128 }),
     projectId: Type.Optional(idSchema('project')),
     waitMs: Type.Number({ minimum: 0 }),
+    by: oneOf(['request', 'api']),
   }),
+);
+const time = Type.Optional(Type.Number({ minimum: 0 }));
+const count = Type.Integer({ minimum: 0 });
+const parseActivity = bodyParser(
+  Type.Object({
+    items: Type.Array(
+      Type.Object({
+        sandboxId: idSchema('sandbox'),
+        bootId: idSchema('boot'),
+        requests: count,
+        lastRequestAtMs: time,
+        openRequests: count,
+        attached: count,
+        lastBytesAtMs: time,
+      }),
+    ),
+  }),
+);
+const parseDrained = bodyParser(
+  Type.Object({ sandboxId: idSchema('sandbox'), bootId: idSchema('boot'), result: oneOf(['drained', 'busy']) }),
 );
 
 /** What the gateway may ask. */
@@ -27,5 +56,13 @@ export function gatewayHandlers(core: Core): Readonly<Record<string, JsonHandler
       return { projectId, role, ttlMs };
     },
     [gatewayPaths.resolve]: async ({ body, signal }) => resolve(core, parseResolve(body), signal),
+    [gatewayPaths.activity]: async ({ body }) => {
+      core.activities.report(parseActivity(body).items as readonly SandboxTraffic[], Date.now());
+      return {};
+    },
+    [gatewayPaths.drained]: async ({ body }) => {
+      core.drains.answer(parseDrained(body));
+      return {};
+    },
   };
 }

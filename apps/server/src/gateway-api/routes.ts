@@ -2,6 +2,7 @@ import type { SandboxId } from '@skerry/model';
 import type { Route, RouteEvent } from '@skerry/protocol';
 import { type SandboxRecord, statusOf } from '@skerry/store';
 import type { Core } from '../core.ts';
+import type { DrainOrder } from '../rest/drains.ts';
 
 /** Where the gateway finds a sandbox; `undefined` when nothing of it can be reached. */
 export async function routeOf(core: Core, record: SandboxRecord): Promise<Route | undefined> {
@@ -10,7 +11,7 @@ export async function routeOf(core: Core, record: SandboxRecord): Promise<Route 
   if (
     bootId === null ||
     record.desired === 'deleted' ||
-    (record.observed !== 'running' && record.observed !== 'halting')
+    (record.observed !== 'running' && record.observed !== 'saving' && record.observed !== 'halting')
   )
     return undefined;
   const boot = await core.store.boots.get(bootId);
@@ -25,6 +26,7 @@ export async function routeOf(core: Core, record: SandboxRecord): Promise<Route 
     generation: record.generation,
     accessToken: core.secrets.accessToken(record.id, record.generation),
     portAccess: 'private',
+    resting: record.frozen || record.observed === 'saving' || record.desired === 'paused',
   };
 }
 
@@ -32,6 +34,7 @@ export async function routeOf(core: Core, record: SandboxRecord): Promise<Route 
 export async function* streamRoutes(core: Core, signal: AbortSignal): AsyncGenerator<RouteEvent> {
   const changed = new Map<SandboxId, SandboxRecord>();
   const revoked: string[] = [];
+  const drains: DrainOrder[] = [];
   const told = new Map<SandboxId, string>();
   let wake = (): void => undefined;
   const ends = [
@@ -43,20 +46,26 @@ export async function* streamRoutes(core: Core, signal: AbortSignal): AsyncGener
       revoked.push(keyHash);
       wake();
     }),
+    core.drains.connect((order) => {
+      drains.push(order);
+      wake();
+    }),
   ];
+  core.activities.gatewayInSight = true;
   const ended = AbortSignal.any([signal, core.ended]);
   const onEnd = (): void => wake();
   ended.addEventListener('abort', onEnd);
   try {
     for (const record of await core.store.sandboxes.listAllLive())
       if (record.bootId !== null) changed.set(record.id, record);
-    yield* drain();
+    yield* changes();
     yield { type: 'synced' };
     while (!ended.aborted) {
       for (let keyHash = revoked.shift(); keyHash !== undefined; keyHash = revoked.shift())
         yield { type: 'revoked', keyHash };
-      yield* drain();
-      if (changed.size > 0 || revoked.length > 0) continue;
+      yield* changes();
+      for (let order = drains.shift(); order !== undefined; order = drains.shift()) yield { type: 'drain', ...order };
+      if (changed.size > 0 || revoked.length > 0 || drains.length > 0) continue;
       await new Promise<void>((resolve) => {
         wake = resolve;
         if (ended.aborted) resolve();
@@ -65,9 +74,10 @@ export async function* streamRoutes(core: Core, signal: AbortSignal): AsyncGener
   } finally {
     ended.removeEventListener('abort', onEnd);
     for (const end of ends) end();
+    if (!core.drains.connected) core.activities.loseGateway(Date.now());
   }
 
-  async function* drain(): AsyncGenerator<RouteEvent> {
+  async function* changes(): AsyncGenerator<RouteEvent> {
     for (const [id, record] of changed) {
       changed.delete(id);
       const route = await routeOf(core, record);

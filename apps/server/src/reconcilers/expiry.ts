@@ -1,6 +1,8 @@
+import type { SandboxRecord } from '@skerry/store';
 import { wantDeleted } from '../actions/sandbox/delete.ts';
+import { wantPaused } from '../actions/sandbox/pause.ts';
 import { wantStopped } from '../actions/sandbox/stop.ts';
-import { amend } from '../amend.ts';
+import { type Amendment, amend } from '../amend.ts';
 import type { Core } from '../core.ts';
 
 const graceMs = 5000;
@@ -11,7 +13,8 @@ export async function expireTimeouts(core: Core): Promise<void> {
   const nowMs = Date.now();
   for (const { id } of await core.store.sandboxes.listTimedOut(nowMs, mostAtOnce)) {
     await amend(core, id, async (current, nouns) => {
-      if (current.timeoutAtMs === null || current.timeoutAtMs > nowMs) return undefined;
+      // A disk that is being replaced comes first: what is half way is neither the old sandbox nor the new one.
+      if (current.timeoutAtMs === null || current.timeoutAtMs > nowMs || current.rollbackTo !== null) return undefined;
       await nouns.events.append({
         projectId: current.projectId,
         sandboxId: id,
@@ -20,10 +23,16 @@ export async function expireTimeouts(core: Core): Promise<void> {
         reason: current.onTimeout,
         message: `The time of sandbox "${current.name}" is over`,
       });
-      const amendment =
-        current.onTimeout === 'delete' ? wantDeleted(current, 'timeout') : wantStopped(current, 'timeout', graceMs);
-      return amendment ?? { patch: { timeoutAtMs: null } };
+      return amendmentOf(current) ?? { patch: { timeoutAtMs: null } };
     });
     void core.drives.wake(id, true);
   }
+}
+
+/** What is to happen now; `undefined` when it is so already. */
+function amendmentOf(current: SandboxRecord): Amendment | undefined {
+  if (current.onTimeout === 'delete') return wantDeleted(current, 'timeout');
+  if (current.onTimeout === 'stop') return wantStopped(current, 'timeout', graceMs);
+  const runs = current.desired === 'running' && current.failure === null;
+  return runs ? wantPaused(current, 'timeout', true) : undefined;
 }

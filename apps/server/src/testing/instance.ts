@@ -8,9 +8,11 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Backend } from '@skerry/backend';
 import { SimulatedBackend } from '@skerry/backend/simulated';
-import type { Sandbox } from '@skerry/protocol';
+import { type BootId, newId } from '@skerry/model';
+import type { Sandbox, Snapshot } from '@skerry/protocol';
 import { openStore, type Store } from '@skerry/store';
 import { pino } from 'pino';
+import { tidySnapshots } from '../reconcilers/snapshots.ts';
 import { hashKey } from '../secrets.ts';
 import { type RunningServer, startServer } from '../server.ts';
 
@@ -134,6 +136,59 @@ export class TestInstance implements AsyncDisposable {
     const answer = await this.api('GET', `/v1/sandboxes/${sandbox}`);
     assert.equal(answer.status, 200, JSON.stringify(answer.body));
     return answer.body as unknown as Sandbox;
+  }
+
+  /** Headers of somebody who is admin of another project. */
+  async stranger(): Promise<Readonly<Record<string, string>>> {
+    const projectId = await this.store.projects.create('theirs', Date.now());
+    const key = `skerry_${randomBytes(20).toString('hex')}`;
+    await this.store.keys.insert({
+      id: newId('key'),
+      projectId,
+      name: 'theirs',
+      role: 'admin',
+      hash: hashKey(key),
+      hint: key.slice(0, 12),
+      createdAtMs: Date.now(),
+      expiresAtMs: null,
+      revokedAtMs: null,
+    });
+    return { authorization: `Bearer ${key}` };
+  }
+
+  /** Calls something of one sandbox; fails unless it is answered with 200 or 201. */
+  async act(sandbox: string, verb: string, body: unknown = {}): Promise<Sandbox> {
+    const answer = await this.api('POST', `/v1/sandboxes/${sandbox}/${verb}`, body);
+    assert.ok(answer.status === 200 || answer.status === 201, JSON.stringify(answer.body));
+    return answer.body as unknown as Sandbox;
+  }
+
+  /** Makes a snapshot of a sandbox. */
+  async snapshot(sandbox: string, body: Readonly<Record<string, unknown>> = {}): Promise<Snapshot> {
+    const answer = await this.api('POST', `/v1/sandboxes/${sandbox}/snapshots`, body);
+    assert.equal(answer.status, 201, JSON.stringify(answer.body));
+    return answer.body as unknown as Snapshot;
+  }
+
+  /** The boot that runs of a sandbox. */
+  bootOf(sandbox: string): BootId {
+    const { boots } = this.backend.contents;
+    const boot = boots.find(({ sandboxId, state }) => sandboxId === sandbox && state === 'running');
+    assert.ok(boot !== undefined, `nothing runs of ${sandbox}: ${JSON.stringify(boots)}`);
+    return boot.bootId;
+  }
+
+  /** Types of the events of one sandbox, without their noun when that is the sandbox. */
+  async events(sandbox: string): Promise<string[]> {
+    const answer = await this.api('GET', `/v1/sandboxes/${sandbox}/events?limit=200`);
+    return (answer.body['items'] as { type: string }[]).map(({ type }) => type.replace(/^sandbox\./, ''));
+  }
+
+  /** Waits until the server has nothing left to do, and everything on the host belongs to somebody. */
+  async settle(): Promise<void> {
+    await this.server.core.drives.idle();
+    await tidySnapshots(this.server.core);
+    await this.server.core.drives.idle();
   }
 
   /** Waits until a sandbox has a status. */

@@ -3,11 +3,19 @@ import { chown, readFile, statfs } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { readFileIfExists, writeFileAtomic } from '@skerry/kit';
 import { Problem } from '@skerry/model';
-import type { ArtifactsConfig, EgressConfig, GatewayConfig, HostConfig, ServerConfig } from '@skerry/protocol';
+import type {
+  ArtifactsConfig,
+  EgressConfig,
+  ExportKeysConfig,
+  GatewayConfig,
+  HostConfig,
+  ServerConfig,
+} from '@skerry/protocol';
 import type { InstanceIdentity, InstanceSecrets } from './identity.ts';
 import { configFileOf, type Layout, type ProgramName } from './layout.ts';
 import type { ListenAddress } from './listen.ts';
 import { ownAddress } from './ranges.ts';
+import type { Settings } from './settings.ts';
 
 export interface ConfigFacts {
   readonly layout: Layout;
@@ -16,6 +24,8 @@ export interface ConfigFacts {
   readonly artifacts: ArtifactsConfig;
   readonly listen: ListenAddress;
   readonly allowEgress: readonly string[];
+  readonly settings: Settings;
+  readonly exportKeys: ExportKeysConfig;
 }
 
 type Configs = { host: HostConfig; server: ServerConfig; gateway: GatewayConfig; egress: EgressConfig };
@@ -37,6 +47,8 @@ async function makeConfigs({
   artifacts,
   listen,
   allowEgress,
+  settings,
+  exportKeys,
 }: ConfigFacts): Promise<Configs> {
   const all = { version: 1, instance: identity.id, logLevel: logLevel() } as const;
   return {
@@ -55,6 +67,7 @@ async function makeConfigs({
         resolverPort: identity.resolverPort,
         allowEgress,
       },
+      exportKeys,
     },
     server: {
       ...all,
@@ -68,6 +81,7 @@ async function makeConfigs({
         hash: createHash('sha256').update(secrets.apiKey).digest('hex'),
         hint: secrets.apiKey.slice(0, secrets.apiKey.indexOf('_') + 5),
       },
+      ...settings,
     },
     gateway: {
       ...all,

@@ -16,6 +16,8 @@ export interface InstanceIdentity {
   readonly resolverPort: number;
   readonly domain: string;
   readonly listen: string;
+  /** Whether it has ever answered: from then on a database that is not there was lost. */
+  readonly ran?: boolean;
 }
 
 export interface InstanceSecrets {
@@ -45,7 +47,7 @@ export async function readIdentity(dataDir: string): Promise<InstanceIdentity | 
       reason: 'newer_data',
       hint: 'Run the newer Skerry that wrote it.',
     });
-  const { id, uidBase, subnet, resolverPort, domain, listen } = value;
+  const { id, uidBase, subnet, resolverPort, domain, listen, ran } = value;
   if (
     typeof id !== 'string' ||
     !/^[a-z0-9]{6}$/.test(id) ||
@@ -59,7 +61,7 @@ export async function readIdentity(dataDir: string): Promise<InstanceIdentity | 
       reason: 'instance_file_broken',
       hint: 'Restore it from a backup.',
     });
-  return { version: 1, id, uidBase, subnet, resolverPort, domain, listen };
+  return { version: 1, id, uidBase, subnet, resolverPort, domain, listen, ...(ran === true ? { ran } : {}) };
 }
 
 /** Makes an identity that collides with nothing on this machine. It is not yet written. */

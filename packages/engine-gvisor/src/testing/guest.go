@@ -64,6 +64,24 @@ func run(verb string, args []string) {
 			fmt.Println(i)
 			time.Sleep(20 * time.Millisecond)
 		}
+	case "hold":
+		go hog(number)
+		run("count", nil)
+	case "after":
+		time.Sleep(time.Duration(number) * time.Millisecond)
+		run(args[1], args[2:])
+	case "exec":
+		command := exec.Command(args[0], args[1:]...)
+		command.Stdout, command.Stderr = os.Stdout, os.Stderr
+		fmt.Println("exec", command.Run())
+		time.Sleep(time.Hour)
+	case "empty-tmp":
+		entries, _ := os.ReadDir("/tmp")
+		for _, entry := range entries {
+			os.Remove("/tmp/" + entry.Name())
+		}
+		fmt.Println("emptied")
+		time.Sleep(time.Hour)
 	case "look":
 		for _, path := range args {
 			info, err := os.Stat(path)
@@ -86,6 +104,7 @@ func hog(mib int) {
 		for j := 0; j < len(block); j += 4096 {
 			block[j] = 1
 		}
+		copy(block[2048:], fmt.Sprintf("skerry-marks-this-very-%s-%d", "page", i))
 		kept = append(kept, block)
 	}
 	fmt.Println("held", len(kept))

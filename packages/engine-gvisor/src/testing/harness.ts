@@ -13,12 +13,16 @@ export interface GvisorHarness extends EngineHarness {
   readonly directory: string;
   /** A spec whose guest runs a script of `guest.go`, such as `exit 3`. */
   scripted(script: string, change?: Partial<EngineBootSpec>): Promise<EngineBootSpec>;
+  /** Another engine over the same place, of which these options differ. */
+  engineWith(change: Partial<GvisorEngineOptions>): Engine;
 }
 
 interface Tools {
   readonly runscPath: string;
   readonly runscVersion: string;
   readonly guestPath: string;
+  /** Archive of the base image. */
+  readonly archive: string;
   readonly directory: string;
 }
 
@@ -31,6 +35,7 @@ async function prepareTools(): Promise<Tools> {
     await runCommand(process.execPath, ['setup/main.ts', '--json'], { cwd: repository, deadlineMs: 600_000 }),
   ) as {
     runsc: { path: string; version: string };
+    images: { archive: string }[];
   };
   const directory = await mkdtemp(join(tmpdir(), 'engine-gvisor-guest-'));
   const guestPath = join(directory, 'guest');
@@ -38,7 +43,8 @@ async function prepareTools(): Promise<Tools> {
   await runCommand('go', ['build', '-trimpath', '-o', guestPath, source], {
     env: { ...process.env, CGO_ENABLED: '0' },
   });
-  return { runscPath: artifacts.runsc.path, runscVersion: artifacts.runsc.version, guestPath, directory };
+  const { path: runscPath, version: runscVersion } = artifacts.runsc;
+  return { runscPath, runscVersion, guestPath, archive: artifacts.images[0]?.archive ?? '', directory };
 }
 
 /** Removes what `makeHarness` keeps for a whole test file. */
@@ -49,23 +55,33 @@ export async function removeTools(): Promise<void> {
 
 function scriptOf(behaviour: GuestBehaviour): string {
   if (behaviour.kind === 'stay') return '';
+  if (behaviour.kind === 'count') return 'count';
   return behaviour.kind === 'exit' ? `exit ${behaviour.status}` : `kill ${behaviour.signal}`;
 }
 
-export async function makeHarness(): Promise<GvisorHarness> {
+/** The archive of set-up's base image. */
+export async function baseArchive(): Promise<string> {
+  tools ??= prepareTools();
+  return (await tools).archive;
+}
+
+/** A place for boots; below `parent`, such as one on a btrfs. */
+export async function makeHarness(parent = tmpdir()): Promise<GvisorHarness> {
   tools ??= prepareTools();
   const { runscPath, runscVersion, guestPath } = await tools;
   const instance = `t${randomLabel(5)}`;
   const namespace = `sk${instance}-0`;
-  const directory = await mkdtemp(join(tmpdir(), 'engine-gvisor-'));
+  const directory = await mkdtemp(join(parent, 'engine-gvisor-'));
   const options: GvisorEngineOptions = {
     runscPath,
     runscVersion,
     instance,
     stateDir: join(directory, 'state'),
+    buildsDir: join(directory, 'builds'),
     log: createLog('engine-gvisor', 'warn'),
   };
   await runCommand('ip', ['netns', 'add', namespace]);
+  await runCommand('ip', ['-n', namespace, 'link', 'set', 'lo', 'up']);
   await writeFile(join(directory, 'resolv.conf'), 'nameserver 172.31.255.1\n');
   let engine: Engine = createGvisorEngine(options);
 
@@ -96,10 +112,19 @@ export async function makeHarness(): Promise<GvisorHarness> {
     directory,
     scripted,
     spec: async (behaviour) => scripted(scriptOf(behaviour)),
+    count: async ({ logPath }) => lastNumber(await readFile(logPath, 'utf8').catch(() => '')),
+    copy: async ({ root }) => {
+      const spec = await scripted('');
+      await rm(spec.root, { recursive: true });
+      await runCommand('cp', ['--archive', '--reflink=auto', root, spec.root]);
+      return spec;
+    },
+    emptyDirectory: async () => mkdtemp(join(directory, 'memory-')),
     restart: () => {
       engine = createGvisorEngine(options);
       return engine;
     },
+    engineWith: (change) => createGvisorEngine({ ...options, ...change }),
     leftovers: async (bootId) => findLeftovers(options, bootId),
     [Symbol.asyncDispose]: async () => {
       for (const bootId of await engine.list()) await engine.remove(bootId, join(directory, bootId));
@@ -108,6 +133,11 @@ export async function makeHarness(): Promise<GvisorHarness> {
       await rm(directory, { recursive: true, force: true });
     },
   };
+}
+
+/** The last line of a log that is a number; 0 without one. */
+function lastNumber(log: string): number {
+  return Number(/(?:^|\n)(\d+)\n(?![\s\S]*\n)/.exec(log)?.[1] ?? 0);
 }
 
 /** Everything of a boot that a look at the whole machine finds: processes, control groups, files of runsc, mounts. */

@@ -14,6 +14,7 @@ export const processPaths = {
   sendInput: '/process.Process/SendInput',
   sendSignal: '/process.Process/SendSignal',
   closeStdin: '/process.Process/CloseStdin',
+  streamInput: '/process.Process/StreamInput',
 } as const;
 
 export interface ProcessConfig {

@@ -1,10 +1,13 @@
 /** The other end of `json-server.ts`: calls over a Unix socket with kept connections. */
-import { Agent, type IncomingMessage, request } from 'node:http';
+import { Agent, type ClientRequest, type IncomingMessage, request } from 'node:http';
+import { Readable } from 'node:stream';
 import { Problem } from '@skerry/model';
 
 export interface JsonCall {
   readonly query?: Readonly<Record<string, string>>;
   readonly body?: unknown;
+  /** Bytes that are sent as they come, in place of a body. */
+  readonly content?: AsyncIterable<Uint8Array>;
   readonly signal?: AbortSignal;
 }
 
@@ -47,6 +50,19 @@ export class JsonClient implements Disposable {
     }
   }
 
+  /** Calls and gives back the bytes of the answer as they come. Throws `unavailable` when they end before their end. */
+  async *bytes(method: string, path: string, call: JsonCall = {}): AsyncGenerator<Uint8Array> {
+    const response = await this.#send(method, path, call);
+    try {
+      for await (const chunk of response as AsyncIterable<Buffer>) yield chunk;
+    } catch (error) {
+      if (call.signal?.aborted === true) throw Problem.from(call.signal.reason);
+      throw new Problem('unavailable', `The connection to ${this.#peer} broke`, { reason: 'peer_lost', cause: error });
+    } finally {
+      response.destroy();
+    }
+  }
+
   [Symbol.dispose](): void {
     this.#agent.destroy();
   }
@@ -62,7 +78,11 @@ export class JsonClient implements Disposable {
           method,
           path: path + query,
           headers:
-            body === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) },
+            call.content !== undefined
+              ? { 'content-type': 'application/octet-stream' }
+              : body === undefined
+                ? {}
+                : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) },
           ...(call.signal === undefined ? {} : { signal: call.signal }),
         },
         resolve,
@@ -71,12 +91,15 @@ export class JsonClient implements Disposable {
         if (call.signal?.aborted === true) reject(Problem.from(call.signal.reason));
         else reject(new Problem('unavailable', `No answer from ${this.#peer}`, { reason: 'peer_unavailable', cause }));
       });
-      outgoing.end(body);
+      if (call.content === undefined) outgoing.end(body);
+      else sendContent(outgoing, call.content, reject);
     });
     const status = response.statusCode ?? 0;
     if (status < 300) return response;
     const chunks: Buffer[] = [];
     for await (const chunk of response as AsyncIterable<Buffer>) chunks.push(chunk);
+    // What is still being sent has nobody who takes it.
+    if (call.content !== undefined) response.destroy();
     const text = Buffer.concat(chunks).toString();
     let document: unknown = text;
     try {
@@ -86,4 +109,19 @@ export class JsonClient implements Disposable {
     }
     throw Problem.fromDocument(document, status);
   }
+}
+
+/** Sends bytes as they come. When they fail, the call fails as they did; when the peer has answered already, its answer counts. */
+function sendContent(
+  outgoing: ClientRequest,
+  content: AsyncIterable<Uint8Array>,
+  reject: (error: unknown) => void,
+): void {
+  const source = Readable.from(content, { objectMode: false });
+  source.once('error', (error) => {
+    reject(error);
+    outgoing.destroy();
+  });
+  outgoing.once('close', () => source.destroy());
+  source.pipe(outgoing);
 }

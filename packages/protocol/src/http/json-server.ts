@@ -9,11 +9,22 @@ export interface JsonRequest {
   readonly query: URLSearchParams;
   /** The parsed body; `undefined` without one. */
   readonly body: unknown;
+  /** The body as it comes, when it is no JSON; empty otherwise. */
+  readonly content: AsyncIterable<Uint8Array>;
   /** Aborted when the caller goes away. */
   readonly signal: AbortSignal;
 }
 
-/** Answers a call with what is to be sent as JSON, or with an async iterable that is sent as NDJSON. */
+/** An answer of bytes that are sent as they come. */
+export class ByteAnswer {
+  readonly content: AsyncIterable<Uint8Array>;
+
+  constructor(content: AsyncIterable<Uint8Array>) {
+    this.content = content;
+  }
+}
+
+/** Answers a call with what is to be sent as JSON, with an async iterable that is sent as NDJSON, or with a `ByteAnswer`. */
 export type JsonHandler = (request: JsonRequest) => Promise<unknown>;
 
 const maxBodyBytes = 4 * 1024 * 1024;
@@ -62,13 +73,16 @@ export function createJsonServer(
     response.once('close', () => {
       if (!response.writableFinished) gone.abort(new Problem('cancelled', 'The caller went away'));
     });
+    const isContent = request.headers['content-type'] === 'application/octet-stream';
     const result = await matched.handler({
       params,
       query: url.searchParams,
-      body: await readJson(request),
+      body: isContent ? undefined : await readJson(request),
+      content: isContent ? (request as AsyncIterable<Buffer>) : noBytes(),
       signal: gone.signal,
     });
-    if (isAsyncIterable(result)) await sendLines(response, result, gone.signal);
+    if (result instanceof ByteAnswer) await sendBytes(response, result.content, gone.signal);
+    else if (isAsyncIterable(result)) await sendLines(response, result, gone.signal);
     else send(response, 200, 'application/json', JSON.stringify(result ?? {}));
   }
 
@@ -97,6 +111,33 @@ async function readJson(request: IncomingMessage): Promise<unknown> {
   } catch (cause) {
     throw new Problem('invalid', 'The body is not JSON', { reason: 'invalid_body', cause });
   }
+}
+
+async function* noBytes(): AsyncGenerator<Uint8Array> {}
+
+/** The head goes out with the first bytes: what fails before them is answered as a problem, what fails later breaks the connection. */
+async function sendBytes(
+  response: ServerResponse,
+  content: AsyncIterable<Uint8Array>,
+  signal: AbortSignal,
+): Promise<void> {
+  const drained = (): Promise<void> =>
+    new Promise((resolve) => {
+      const done = (): void => {
+        response.off('drain', done);
+        signal.removeEventListener('abort', done);
+        resolve();
+      };
+      response.once('drain', done);
+      signal.addEventListener('abort', done);
+    });
+  for await (const chunk of content) {
+    if (signal.aborted) return;
+    if (!response.headersSent) response.writeHead(200, { 'content-type': 'application/octet-stream' });
+    if (!response.write(chunk)) await drained();
+  }
+  if (!response.headersSent) response.writeHead(200, { 'content-type': 'application/octet-stream' });
+  response.end();
 }
 
 async function sendLines(response: ServerResponse, lines: AsyncIterable<unknown>, signal: AbortSignal): Promise<void> {

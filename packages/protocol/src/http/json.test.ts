@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { Problem } from '@skerry/model';
 import { Type } from 'typebox';
-import { bodyParser, createJsonServer, JsonClient, type JsonHandler } from '../index.ts';
+import { bodyParser, ByteAnswer, createJsonServer, JsonClient, type JsonHandler } from '../index.ts';
 
 async function withServer(
   routes: Record<string, JsonHandler>,
@@ -109,5 +109,61 @@ test('createJsonServer() refuses a body that is no JSON or too large', async () 
     };
     assert.equal(await post('{'), 400);
     assert.equal(await post(`"${'x'.repeat(5 * 1024 * 1024)}"`), 400);
+  });
+});
+
+test('bytes go both ways as they come', async () => {
+  const routes: Record<string, JsonHandler> = {
+    'PUT /in': async ({ content }) => {
+      let bytes = 0;
+      for await (const chunk of content) bytes += chunk.length;
+      return { bytes };
+    },
+    'GET /out': async () =>
+      new ByteAnswer(
+        (async function* () {
+          for (let n = 0; n < 100; n++) yield Buffer.alloc(65_536, n);
+        })(),
+      ),
+  };
+  await withServer(routes, async (client) => {
+    async function* content(): AsyncGenerator<Uint8Array> {
+      for (let n = 0; n < 100; n++) yield Buffer.alloc(65_536, n);
+    }
+    assert.deepEqual(await client.call('PUT', '/in', { content: content() }), { bytes: 6_553_600 });
+    let bytes = 0;
+    for await (const chunk of client.bytes('GET', '/out')) bytes += chunk.length;
+    assert.equal(bytes, 6_553_600);
+  });
+});
+
+test('bytes that fail are told: before the first one as a problem, later as a broken connection, and while sending as they failed', async () => {
+  const failing = (after: number) =>
+    (async function* () {
+      for (let n = 0; n < after; n++) yield Buffer.alloc(65_536);
+      throw new Problem('data_loss', 'Damaged', { reason: 'damaged' });
+    })();
+  const routes: Record<string, JsonHandler> = {
+    'GET /early': async () => new ByteAnswer(failing(0)),
+    'GET /late': async () => new ByteAnswer(failing(3)),
+    'PUT /refused': async () => {
+      throw new Problem('unsupported', 'Not here', { reason: 'not_here' });
+    },
+    'PUT /in': async ({ content }) => {
+      for await (const chunk of content) void chunk;
+      return {};
+    },
+  };
+  await withServer(routes, async (client) => {
+    const read = async (path: string): Promise<void> => {
+      for await (const chunk of client.bytes('GET', path)) void chunk;
+    };
+    await assert.rejects(read('/early'), { reason: 'damaged' });
+    await assert.rejects(read('/late'), { reason: 'peer_lost' });
+    await assert.rejects(client.call('PUT', '/in', { content: failing(3) }), { reason: 'damaged' });
+    const endless = (async function* () {
+      for (;;) yield Buffer.alloc(65_536);
+    })();
+    await assert.rejects(client.call('PUT', '/refused', { content: endless }), { reason: 'not_here' });
   });
 });

@@ -15,6 +15,20 @@ export const eventTypes = [
   'sandbox.updated',
   'sandbox.timeout',
   'sandbox.recovered',
+  'sandbox.pausing',
+  'sandbox.paused',
+  'sandbox.resuming',
+  'sandbox.resumed',
+  'sandbox.pause_failed',
+  'sandbox.resume_fell_back',
+  'sandbox.frozen',
+  'sandbox.thawed',
+  'sandbox.rolled_back',
+  'sandbox.rollback_failed',
+  'sandbox.forked',
+  'snapshot.created',
+  'snapshot.failed',
+  'snapshot.deleted',
 ] as const;
 export type EventType = (typeof eventTypes)[number];
 

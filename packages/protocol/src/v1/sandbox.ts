@@ -3,14 +3,20 @@ import {
   isolations,
   namePattern,
   resourceBounds,
+  restActions,
   sandboxKinds,
   sandboxStatuses,
   timeoutActions,
+  wakeSources,
 } from '@skerry/model';
 import { Type } from 'typebox';
 import { idSchema, oneOf } from '../ids.ts';
 
 const closed = { additionalProperties: false };
+export const SnapshotNameSchema = Type.String({
+  pattern: namePattern.source,
+  description: 'A DNS label that does not look like an id, unique among the snapshots of the project.',
+});
 const NameSchema = Type.String({
   pattern: namePattern.source,
   description: 'A DNS label that does not look like an id.',
@@ -30,6 +36,25 @@ const bounds = (key: keyof typeof resourceBounds): { minimum: number; maximum: n
   maximum: resourceBounds[key].most,
 });
 
+/** When it rests by itself. What is not given keeps its default: after 10 minutes, `pause`, woken by a request. */
+const RestBody = Type.Object(
+  {
+    afterMs: Type.Optional(
+      Type.Union([Type.Integer({ minimum: 1000 }), Type.Null()], {
+        description: 'Time without work after which it rests; null for never.',
+      }),
+    ),
+    action: Type.Optional(oneOf(restActions)),
+    wakeOn: Type.Optional(oneOf(wakeSources)),
+    expireAfterMs: Type.Optional(
+      Type.Union([Type.Integer({ minimum: 1000 }), Type.Null()], {
+        description: 'Time without use after which a resting one is deleted; null for never.',
+      }),
+    ),
+  },
+  closed,
+);
+
 /** Body of `POST /v1/sandboxes`. Everything has a default. */
 export const CreateSandboxBody = Type.Object(
   {
@@ -46,6 +71,16 @@ export const CreateSandboxBody = Type.Object(
       Type.Integer({ minimum: 1000, description: 'Time from now after which `onTimeout` happens; none by default.' }),
     ),
     onTimeout: Type.Optional(oneOf(timeoutActions, { default: 'stop' })),
+    from: Type.Optional(
+      Type.String({
+        maxLength: 64,
+        description: 'Id or name of a snapshot that it goes on from. Template, memory and CPUs are those of the snapshot unless given.',
+      }),
+    ),
+    diskOnly: Type.Optional(
+      Type.Boolean({ default: false, description: 'Boots from the files of `from`, without its memory.' }),
+    ),
+    rest: Type.Optional(RestBody),
   },
   closed,
 );
@@ -92,6 +127,30 @@ export const SandboxSchema = Type.Object(
     startedAt: Type.Optional(Type.String({ format: 'date-time', description: 'Start of the boot that runs now.' })),
     timeoutAt: Type.Optional(Type.String({ format: 'date-time' })),
     onTimeout: oneOf(timeoutActions),
+    rest: Type.Object({
+      afterMs: Type.Union([Type.Integer(), Type.Null()]),
+      action: oneOf(restActions),
+      wakeOn: oneOf(wakeSources),
+      expireAfterMs: Type.Union([Type.Integer(), Type.Null()]),
+    }),
+    pausedAt: Type.Optional(Type.String({ format: 'date-time' })),
+    resume: Type.Optional(
+      Type.Object(
+        {
+          from: oneOf(['memory', 'disk']),
+          lost: Type.Optional(Type.String()),
+          why: Type.Optional(Type.String()),
+          at: Type.String({ format: 'date-time' }),
+        },
+        { description: 'How it last came back from a pause, a snapshot or a fork, and what was lost if its memory could not be used.' },
+      ),
+    ),
+    source: Type.Optional(
+      Type.Object(
+        { snapshot: idSchema('snapshot') },
+        { description: 'The snapshot that its files were made from.' },
+      ),
+    ),
     deletedAt: Type.Optional(Type.String({ format: 'date-time' })),
     accessToken: Type.Optional(
       Type.String({
@@ -110,6 +169,7 @@ export const UpdateSandboxBody = Type.Object(
     labels: Type.Optional(LabelsSchema),
     timeoutMs: Type.Optional(Type.Union([Type.Integer({ minimum: 1000 }), Type.Null()])),
     onTimeout: Type.Optional(oneOf(timeoutActions)),
+    rest: Type.Optional(RestBody),
   },
   closed,
 );
@@ -120,6 +180,37 @@ export const StopSandboxBody = Type.Object(
   { graceMs: Type.Optional(Type.Integer({ minimum: 0, maximum: 600_000, default: 5000 })) },
   closed,
 );
+
+/** Body of `POST /v1/sandboxes/:id/pause`. */
+export const PauseSandboxBody = Type.Object(
+  {
+    memory: Type.Optional(
+      Type.Boolean({ default: true, description: 'Whether memory is saved too; without, processes end as at a stop.' }),
+    ),
+  },
+  closed,
+);
+
+/** Body of `POST /v1/sandboxes/:id/rollback`. */
+export const RollbackSandboxBody = Type.Object(
+  {
+    snapshot: Type.String({ maxLength: 64, description: 'Id or name of a snapshot.' }),
+    diskOnly: Type.Optional(Type.Boolean({ default: false })),
+  },
+  closed,
+);
+export type RollbackSandboxBody = Type.Static<typeof RollbackSandboxBody>;
+
+/** Body of `POST /v1/sandboxes/:id/fork`. The forks have the settings of the sandbox; their names are made up from its name unless given. */
+export const ForkSandboxBody = Type.Object(
+  {
+    count: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, default: 1 })),
+    names: Type.Optional(Type.Array(NameSchema, { maxItems: 100 })),
+    diskOnly: Type.Optional(Type.Boolean({ default: false })),
+  },
+  closed,
+);
+export type ForkSandboxBody = Type.Static<typeof ForkSandboxBody>;
 
 /** Query of every call that waits for a state: `wait=false` or `0` answers 202 at once, a duration such as `90s` waits so long. */
 export const WaitQuery = Type.Object({

@@ -10,7 +10,13 @@ declare module 'pg' {
     readonly types?: { getTypeParser(oid: number, format?: string): (text: string) => unknown };
   }
   type Pool = PostgresPool & { on(event: 'error', listener: (error: Error) => void): void };
+  interface Client {
+    connect(): Promise<void>;
+    query(text: string): Promise<unknown>;
+    end(): Promise<void>;
+  }
   const pg: {
+    readonly Client: new (options: { readonly connectionString: string }) => Client;
     readonly Pool: new (options: PoolOptions) => Pool;
     readonly types: { getTypeParser(oid: number, format?: string): (text: string) => unknown };
   };

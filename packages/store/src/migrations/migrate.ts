@@ -2,10 +2,12 @@ import { Problem } from '@skerry/model';
 import { type Kysely, sql } from 'kysely';
 import type { Tables } from '../tables.ts';
 import { base } from './base.ts';
+import { memory } from './memory.ts';
 import type { Migration, StoreDialect } from './migration.ts';
+import { rest } from './rest.ts';
 
 /** In order; the number of a migration is its place, from 1. */
-const migrations: readonly Migration[] = [base];
+const migrations: readonly Migration[] = [base, memory, rest];
 
 /** Brings a database to the newest schema, in one transaction. Throws `precondition_failed` for a schema that is newer than this program. */
 export async function migrate(database: Kysely<Tables>, dialect: StoreDialect): Promise<void> {

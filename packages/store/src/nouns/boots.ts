@@ -1,4 +1,4 @@
-import type { BootExit, BootId, BootUsage, DiskId, SandboxId } from '@skerry/model';
+import type { BootExit, BootId, BootUsage, DiskId, ExitReason, SandboxId } from '@skerry/model';
 import type { Kysely, Selectable } from 'kysely';
 import type { BootsTable, Tables } from '../tables.ts';
 
@@ -22,8 +22,8 @@ export interface Boots {
   setAddress(id: BootId, address: string): Promise<void>;
   /** Records how it ended; a recorded end stays as it is. */
   end(id: BootId, exit: BootExit, usage: BootUsage | undefined): Promise<void>;
-  /** How many boots of a sandbox ended since a time without being asked to. */
-  countUnexpectedEnds(sandboxId: SandboxId, sinceMs: number): Promise<number>;
+  /** How many boots of a sandbox ended since a time, those for one of these reasons not counted. */
+  countEnds(sandboxId: SandboxId, sinceMs: number, except: readonly ExitReason[]): Promise<number>;
   listOf(sandboxId: SandboxId): Promise<readonly BootRecord[]>;
 }
 
@@ -67,13 +67,13 @@ export function boots(database: Kysely<Tables>): Boots {
         .where('ended_at', 'is', null)
         .execute();
     },
-    async countUnexpectedEnds(sandboxId, sinceMs) {
+    async countEnds(sandboxId, sinceMs, except) {
       const row = await database
         .selectFrom('boots')
         .select((e) => e.fn.countAll<number>().as('count'))
         .where('sandbox_id', '=', sandboxId)
         .where('ended_at', '>', sinceMs)
-        .where('exit_reason', 'not in', ['stopped', 'start_failed'])
+        .where('exit_reason', 'not in', [...except])
         .executeTakeFirst();
       return Number(row?.count ?? 0);
     },

@@ -31,6 +31,8 @@ export interface Keys {
   ): Promise<Page<KeyRecord>>;
   /** Revokes a key; a revoked one stays as it is. Throws `not_found`. */
   revoke(projectId: ProjectId, id: KeyId, nowMs: number): Promise<KeyRecord>;
+  /** Gives all keys of a project to another one. */
+  move(from: ProjectId, to: ProjectId): Promise<void>;
 }
 
 export function keys(database: Kysely<Tables>): Keys {
@@ -90,6 +92,9 @@ export function keys(database: Kysely<Tables>): Keys {
         .where('revoked_at', 'is', null)
         .execute();
       return get(projectId, id);
+    },
+    async move(from, to) {
+      await database.updateTable('api_keys').set({ project_id: to }).where('project_id', '=', from).execute();
     },
   };
 }

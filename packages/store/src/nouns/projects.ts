@@ -6,6 +6,8 @@ export interface Projects {
   /** The project of the instance's first key; made when there is none. */
   first(nowMs: number): Promise<ProjectId>;
   create(name: string, nowMs: number): Promise<ProjectId>;
+  /** Makes a project that was there before, under its id; one that is there stays. */
+  restore(id: ProjectId, name: string, nowMs: number): Promise<void>;
 }
 
 export function projects(database: Kysely<Tables>): Projects {
@@ -16,6 +18,13 @@ export function projects(database: Kysely<Tables>): Projects {
   }
   return {
     create,
+    async restore(id, name, nowMs) {
+      await database
+        .insertInto('projects')
+        .values({ id, name, created_at: nowMs })
+        .onConflict((conflict) => conflict.column('id').doNothing())
+        .execute();
+    },
     async first(nowMs) {
       const row = await database
         .selectFrom('projects')

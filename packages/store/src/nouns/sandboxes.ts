@@ -6,6 +6,7 @@ import {
   type ProjectId,
   type SandboxId,
   type SandboxStatus,
+  type SnapshotId,
 } from '@skerry/model';
 import { type Kysely, sql } from 'kysely';
 import { decodeCursor, encodeCursor, type Page, toPage } from '../cursor.ts';
@@ -13,9 +14,7 @@ import { fromRow, type SandboxRecord, toRow } from '../sandbox-record.ts';
 import type { SandboxesTable, Tables } from '../tables.ts';
 
 /** What a change may touch; the identity stays. */
-export type SandboxPatch = Partial<
-  Omit<SandboxRecord, 'id' | 'projectId' | 'kind' | 'diskId' | 'createdAtMs' | 'version'>
->;
+export type SandboxPatch = Partial<Omit<SandboxRecord, 'id' | 'projectId' | 'kind' | 'createdAtMs' | 'version'>>;
 
 export interface SandboxFilter {
   readonly statuses?: readonly SandboxStatus[] | undefined;
@@ -43,14 +42,20 @@ export interface Sandboxes {
   listAllLive(): Promise<readonly SandboxRecord[]>;
   listTimedOut(nowMs: number, limit: number): Promise<readonly SandboxRecord[]>;
   nextTimeoutAtMs(): Promise<number | undefined>;
+  /** Sandboxes whose files were made from a snapshot, oldest first; deleted ones too. */
+  listMadeFrom(snapshotId: SnapshotId): Promise<readonly SandboxRecord[]>;
+  /** Sandboxes that need a snapshot to get where they are going: their disk or their next boot is made from it. */
+  listUsersOf(snapshotId: SnapshotId): Promise<readonly SandboxRecord[]>;
   countByStatus(projectId?: ProjectId): Promise<Readonly<Record<string, number>>>;
-  /** Removes the rows of sandboxes deleted before a time, with their boots and events. */
+  /** Removes the rows of sandboxes deleted before a time, with their boots and events; those of which a snapshot is left stay. */
   expireGone(beforeMs: number): Promise<void>;
 }
 
 export function sandboxes(database: Kysely<Tables>): Sandboxes {
   const all = () => database.selectFrom('sandboxes').selectAll('sandboxes');
-  const unsettled = sql<boolean>`(desired <> 'stopped' or observed <> 'ready' or owner_stale = 1)`;
+  const unsettled = sql<boolean>`(desired not in ('stopped', 'paused') or observed <> 'ready' or owner_stale = 1
+    or coalesce(old_point_id, saving_id, rollback_to, drop_disk_id) is not null
+    or exists (select 1 from snapshots where snapshots.sandbox_id = sandboxes.id and snapshots.status = 'creating'))`;
 
   async function setLabels(record: SandboxRecord): Promise<void> {
     await database.deleteFrom('sandbox_labels').where('sandbox_id', '=', record.id).execute();
@@ -179,6 +184,30 @@ export function sandboxes(database: Kysely<Tables>): Sandboxes {
       return row?.timeout_at ?? undefined;
     },
 
+    async listMadeFrom(snapshotId) {
+      const rows = await all()
+        .where('source_snapshot_id', '=', snapshotId)
+        .where(sql<boolean>`source_snapshot_id is not null`)
+        .orderBy('created_at')
+        .orderBy('id')
+        .execute();
+      return rows.map(fromRow);
+    },
+
+    async listUsersOf(snapshotId) {
+      const rows = await all()
+        .where((e) =>
+          e.or([
+            e('point_id', '=', snapshotId),
+            e('rollback_to', '=', snapshotId),
+            e.and([e('source_snapshot_id', '=', snapshotId), e('observed', '=', 'absent')]),
+          ]),
+        )
+        .where(sql<boolean>`observed <> 'gone'`)
+        .execute();
+      return rows.map(fromRow);
+    },
+
     async countByStatus(projectId) {
       let query = database.selectFrom('sandboxes').select((e) => ['status', e.fn.countAll<number>().as('count')]);
       if (projectId !== undefined) query = query.where('project_id', '=', projectId);
@@ -191,6 +220,7 @@ export function sandboxes(database: Kysely<Tables>): Sandboxes {
         .deleteFrom('sandboxes')
         .where(sql<boolean>`observed = 'gone'`)
         .where('deleted_at', '<', beforeMs)
+        .where(sql<boolean>`not exists (select 1 from snapshots where snapshots.sandbox_id = sandboxes.id)`)
         .execute();
     },
   };

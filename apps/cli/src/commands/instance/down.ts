@@ -10,7 +10,7 @@ import { failureOf, type SupervisorEvent, startSupervisor } from '../../instance
 import { printJson, printLine } from '../../output/print.ts';
 
 export function downCommand(): Command {
-  return makeCommand('down', 'rest persistent sandboxes, delete ephemeral ones, end everything').action(
+  return makeCommand('down', 'pause persistent sandboxes, delete ephemeral ones, end everything').action(
     async (options: CommonOptions) => {
       const dataDir = dataDirOf(options);
       const result = await bringDown(dataDir);
@@ -54,13 +54,14 @@ export async function bringDown(dataDir: string): Promise<DownResult | undefined
 
 function downText(result: DownResult): string {
   const lines: string[] = [];
-  if (result.rested !== undefined && result.rested.rested.length > 0)
-    lines.push(`Stopped: ${result.rested.rested.join(', ')}`);
-  if (result.rested !== undefined && result.rested.deleted.length > 0)
-    lines.push(`Deleted: ${result.rested.deleted.join(', ')}`);
+  const { paused = [], rested = [], deleted = [] } = result.rested ?? {};
+  if (paused.length > 0) lines.push(`Paused, with their memory: ${paused.join(', ')}`);
+  if (rested.length > 0) lines.push(`Stopped: ${rested.join(', ')}`);
+  if (deleted.length > 0) lines.push(`Deleted: ${deleted.join(', ')}`);
   for (const { name, message } of result.rested?.failed ?? []) lines.push(`"${name}" did not come to rest: ${message}`);
   if (result.problem !== undefined) lines.push(`The sandboxes did not come to rest: ${result.problem}`);
-  return [...lines, 'Skerry is down.'].join('\n');
+  const back = paused.length + rested.length > 0 ? ' "skerry up" brings back what ran.' : '';
+  return [...lines, `Skerry is down.${back}`].join('\n');
 }
 
 async function untilGone(pid: number): Promise<void> {

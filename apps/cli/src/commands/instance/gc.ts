@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
 import { type CommonOptions, makeCommand } from '../../command.ts';
 import { connect } from '../../instance/find.ts';
-import { printJson, printLine } from '../../output/print.ts';
+import { printJson, printLine, printNote } from '../../output/print.ts';
 import { tableLines } from '../../output/table.ts';
-import { durationOption, formatDuration } from '../../output/units.ts';
+import { durationOption, formatBytes, formatDuration } from '../../output/units.ts';
 
 const defaultAgeMs = 600_000;
 
@@ -24,7 +24,19 @@ export function gcCommand(): Command {
         printLine('Nothing to remove.');
         return;
       }
-      const rows = items.map((item) => [item.kind, item.name, formatDuration(item.ageMs), item.reason]);
-      for (const line of tableLines(['KIND', 'NAME', 'AGE', 'WHY'], rows)) printLine(line);
+      const rows = items.map((item) => [
+        item.kind,
+        item.name,
+        formatDuration(item.ageMs),
+        item.bytes === undefined ? '' : formatBytes(item.bytes),
+        item.owner ?? '',
+        item.reason,
+      ]);
+      for (const line of tableLines(['KIND', 'NAME', 'AGE', 'SIZE', 'WHOSE', 'WHY'], rows)) printLine(line);
+      printNote(
+        options.dryRun === true
+          ? `${items.length} found; "skerry gc" removes what nobody has owned for ${formatDuration(options.olderThan)}.`
+          : `${items.length} removed.`,
+      );
     });
 }

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { type CommonOptions, makeCommand, type ProcessOptions, withProcessOptions } from '../../command.ts';
 import { connect } from '../../instance/find.ts';
 import { printJson, printLine } from '../../output/print.ts';
-import { attach, terminalEnvironment, terminalSize } from '../../terminal/attach.ts';
+import { attach, detachOnPauseHelp, terminalEnvironment, terminalSize } from '../../terminal/attach.ts';
 import { asCommand } from '../../terminal/command-failure.ts';
 import { findRunning } from '../../terminal/find-running.ts';
 
@@ -10,6 +10,7 @@ interface ExecOptions extends CommonOptions, ProcessOptions {
   readonly i?: boolean;
   readonly t?: boolean;
   readonly d?: boolean;
+  readonly detachOnPause?: boolean;
 }
 
 export function execCommand(): Command {
@@ -19,9 +20,11 @@ export function execCommand(): Command {
     .option('-i', 'pass standard input on')
     .option('-t', 'give it a terminal')
     .option('-d', 'print its pid and leave it running')
+    .option('--detach-on-pause', detachOnPauseHelp)
     .action(async (name: string, command: readonly string[], options: ExecOptions) => {
       process.exitCode = await asCommand(async () => {
-        const sandbox = await findRunning(await connect(options), name);
+        const skerry = await connect(options);
+        const sandbox = await findRunning(skerry, name);
         const terminal = options.t === true && options.d !== true;
         const running = await sandbox.process.start({
           command,
@@ -38,7 +41,13 @@ export function execCommand(): Command {
           await running[Symbol.asyncDispose]();
           return 0;
         }
-        const exit = await attach(running, { input: options.i === true, terminal, json: options.json === true });
+        const exit = await attach(running, {
+          input: options.i === true,
+          terminal,
+          json: options.json === true,
+          detachOnPause: options.detachOnPause === true,
+          resume: () => skerry.sandboxes.resume(sandbox.id),
+        });
         return exit.exitCode;
       });
     });

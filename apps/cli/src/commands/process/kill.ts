@@ -4,6 +4,7 @@ import { type CommonOptions, makeCommand } from '../../command.ts';
 import { connect } from '../../instance/find.ts';
 import { usageError } from '../../output/failure.ts';
 import { printJson } from '../../output/print.ts';
+import { processIdOf } from '../../output/units.ts';
 import { findRunning } from '../../terminal/find-running.ts';
 
 export function killCommand(): Command {
@@ -12,9 +13,7 @@ export function killCommand(): Command {
     .argument('<pid>', 'from "ps" or "exec -d"')
     .option('--signal <signal>', 'TERM, KILL, INT, … or a number (TERM)', 'TERM')
     .action(async (name: string, pidText: string, options: CommonOptions & { signal: string }) => {
-      const pid = Number(pidText);
-      if (!Number.isInteger(pid) || pid < 1)
-        throw usageError(`"${pidText}" is no process id`, `See "skerry ps ${name}".`);
+      const pid = processIdOf(pidText, name);
       const number = signalNumber(options.signal);
       const sandbox = await findRunning(await connect(options), name);
       await sandbox.process.signal(pid, number);

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { type CommonOptions, makeCommand } from '../../command.ts';
 import { connect } from '../../instance/find.ts';
-import { attach, terminalEnvironment, terminalSize } from '../../terminal/attach.ts';
+import { attach, detachOnPauseHelp, terminalEnvironment, terminalSize } from '../../terminal/attach.ts';
 import { asCommand } from '../../terminal/command-failure.ts';
 import { findRunning } from '../../terminal/find-running.ts';
 
@@ -10,9 +10,11 @@ export function shellCommand(): Command {
     .argument('<name>', 'name or id')
     .option('--user <name>', "as this user (the sandbox's own by default)")
     .option('--cwd <dir>', 'in this folder (the home of the user by default)')
-    .action(async (name: string, options: CommonOptions & { user?: string; cwd?: string }) => {
+    .option('--detach-on-pause', detachOnPauseHelp)
+    .action(async (name: string, options: CommonOptions & { user?: string; cwd?: string; detachOnPause?: boolean }) => {
       process.exitCode = await asCommand(async () => {
-        const sandbox = await findRunning(await connect(options), name);
+        const skerry = await connect(options);
+        const sandbox = await findRunning(skerry, name);
         const running = await sandbox.process.start({
           command: ['/bin/sh', '-c', 'exec "${SHELL:-/bin/bash}" -l'],
           user: options.user,
@@ -21,7 +23,14 @@ export function shellCommand(): Command {
           stdin: true,
           terminal: terminalSize(),
         });
-        return (await attach(running, { input: true, terminal: true, json: false })).exitCode;
+        const exit = await attach(running, {
+          input: true,
+          terminal: true,
+          json: false,
+          detachOnPause: options.detachOnPause === true,
+          resume: () => skerry.sandboxes.resume(sandbox.id),
+        });
+        return exit.exitCode;
       });
     });
 }

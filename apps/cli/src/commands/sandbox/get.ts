@@ -4,6 +4,7 @@ import { type CommonOptions, makeCommand } from '../../command.ts';
 import { connect } from '../../instance/find.ts';
 import { printJson, printLine } from '../../output/print.ts';
 import { paintStatus } from '../../output/status.ts';
+import { restText, resumeText } from '../../output/resume.ts';
 import { formatAge, formatMiB } from '../../output/units.ts';
 
 export function getCommand(): Command {
@@ -48,6 +49,10 @@ function facts(view: SandboxView): [string, string][] {
         ? undefined
         : `${view.lastExit.reason.replaceAll('_', ' ')}: ${view.lastExit.detail} (${formatAge(view.lastExit.at)} ago)`,
     ],
+    ['paused', view.pausedAt === undefined ? undefined : `${formatAge(view.pausedAt)} ago`],
+    ['came back', view.resume === undefined ? undefined : `${resumeText(view)} (${formatAge(view.resume.at)} ago)`],
+    ['made from', view.source?.snapshot],
+    ['rests', restText(view)],
     ['timeout', view.timeoutAt === undefined ? undefined : `${view.onTimeout} at ${view.timeoutAt}`],
     ['deleted', view.deletedAt === undefined ? undefined : `${formatAge(view.deletedAt)} ago`],
     ['labels', Object.keys(view.labels).length === 0 ? undefined : pairs(view.labels)],

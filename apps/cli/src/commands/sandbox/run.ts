@@ -61,7 +61,13 @@ async function runOnce(skerry: Skerry, command: readonly string[], options: RunO
       stdin: input,
     });
     attached = true;
-    const { exitCode } = await attach(running, { input, terminal: false, json: options.json === true });
+    const { exitCode } = await attach(running, {
+      input,
+      terminal: false,
+      json: options.json === true,
+      detachOnPause: false,
+      resume: () => skerry.sandboxes.resume(name),
+    });
     attached = false;
     return exitCode;
   } finally {

@@ -5,7 +5,7 @@ import { printJson, printLine } from '../../output/print.ts';
 import { forEachName } from './each.ts';
 
 export function startCommand(): Command {
-  return makeCommand('start', 'start stopped sandboxes')
+  return makeCommand('start', 'start stopped sandboxes, resume paused ones')
     .argument('<names...>', 'names or ids')
     .action(async (names: readonly string[], options: CommonOptions) => {
       const { sandboxes } = await connect(options);

@@ -1,11 +1,10 @@
 import type { GarbageItem } from '@skerry/model';
 import type { Core } from '../../core.ts';
-import { bootItem, diskItem, findOwnerless } from './ownerless.ts';
+import { findOwnerless } from './ownerless.ts';
 
-/** Everything that nobody owns: as the host sees it, and as the store does. */
+/** Everything that nobody owns: as the store sees it, and as the host does. */
 export async function listGarbage(core: Core): Promise<GarbageItem[]> {
-  const { disks, boots } = await findOwnerless(core);
-  const items = [...boots.map(bootItem), ...disks.map(diskItem)];
+  const items = (await findOwnerless(core)).map(({ item }) => item);
   const names = new Set(items.map((item) => item.name));
   return [...items, ...(await core.backend.listGarbage()).filter((item) => !names.has(item.name))];
 }

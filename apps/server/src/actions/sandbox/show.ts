@@ -6,7 +6,7 @@ const iso = (ms: number): string => new Date(ms).toISOString();
 
 /** A sandbox as the API shows it. `withToken`: to somebody who may use it. */
 export function showSandbox(core: Core, record: SandboxRecord, withToken: boolean): Sandbox {
-  const { failure, lastExit, engine } = record;
+  const { failure, lastExit, engine, resume } = record;
   return {
     id: record.id,
     project: record.projectId,
@@ -42,6 +42,19 @@ export function showSandbox(core: Core, record: SandboxRecord, withToken: boolea
     ...(record.startedAtMs === null ? {} : { startedAt: iso(record.startedAtMs) }),
     ...(record.timeoutAtMs === null ? {} : { timeoutAt: iso(record.timeoutAtMs) }),
     onTimeout: record.onTimeout,
+    rest: { ...record.rest },
+    ...(record.pausedAtMs === null ? {} : { pausedAt: iso(record.pausedAtMs) }),
+    ...(resume === null
+      ? {}
+      : {
+          resume: {
+            from: resume.from,
+            ...(resume.lost === undefined ? {} : { lost: resume.lost }),
+            ...(resume.why === undefined ? {} : { why: resume.why }),
+            at: iso(resume.atMs),
+          },
+        }),
+    ...(record.sourceSnapshotId === null ? {} : { source: { snapshot: record.sourceSnapshotId } }),
     ...(record.deletedAtMs === null ? {} : { deletedAt: iso(record.deletedAtMs) }),
     ...(withToken && record.observed !== 'gone'
       ? { accessToken: core.secrets.accessToken(record.id, record.generation) }

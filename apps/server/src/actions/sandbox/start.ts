@@ -7,7 +7,7 @@ import { refuseWhileResting } from './admission.ts';
 import { findSandbox } from './find.ts';
 import { refuseDeleted } from './refuse-deleted.ts';
 
-/** Wants a sandbox to run. One that runs stays; one that failed is tried again. */
+/** Wants a sandbox to run. One that runs stays, a paused one goes on from its memory, and one that failed is tried again. */
 export async function startSandbox(
   core: Core,
   caller: Caller,

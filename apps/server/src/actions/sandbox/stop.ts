@@ -6,6 +6,7 @@ import { faultPoint } from '../../fault-points.ts';
 import { idempotent, type Repeatable } from '../idempotent.ts';
 import { wantDeleted } from './delete.ts';
 import { findSandbox } from './find.ts';
+import { refuseWhileRollingBack } from './pause.ts';
 import { refuseDeleted } from './refuse-deleted.ts';
 
 /** Wants a sandbox to be stopped. A stopped one stays; an ephemeral one is deleted, for its end is its end. */
@@ -37,6 +38,8 @@ export async function stopSandbox(
 export function wantStopped(current: SandboxRecord, reason: string, graceMs: number): Amendment | undefined {
   if (current.kind === 'ephemeral') return wantDeleted(current, reason === 'requested' ? 'stopped' : reason);
   if (current.desired === 'stopped' && current.failure === null) return undefined;
+  refuseWhileRollingBack(current);
+  const wasPaused = current.desired === 'paused' && current.observed === 'ready';
   return {
     patch: {
       desired: 'stopped',
@@ -45,6 +48,12 @@ export function wantStopped(current: SandboxRecord, reason: string, graceMs: num
       failure: null,
       ...(reason === 'timeout' ? { timeoutAtMs: null } : {}),
     },
-    event: { type: 'sandbox.stopping', reason, message: `Sandbox "${current.name}" is stopping` },
+    event: wasPaused
+      ? {
+          type: 'sandbox.stopped',
+          reason,
+          message: `Paused sandbox "${current.name}" was stopped: its memory is dropped`,
+        }
+      : { type: 'sandbox.stopping', reason, message: `Sandbox "${current.name}" is stopping` },
   };
 }

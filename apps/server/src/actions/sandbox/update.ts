@@ -4,10 +4,11 @@ import type { SandboxPatch, SandboxRecord } from '@skerry/store';
 import { amend } from '../../amend.ts';
 import type { Caller } from '../../auth/key-cache.ts';
 import type { Core } from '../../core.ts';
+import { withRest } from '../../rest/policy.ts';
 import { findSandbox } from './find.ts';
 import { refuseDeleted } from './refuse-deleted.ts';
 
-/** Changes name, labels or timeout. The blob beside the disk follows by the drive. */
+/** Changes name, labels, timeout or how it rests. The blob beside the disk follows by the drive. */
 export async function updateSandbox(
   core: Core,
   caller: Caller,
@@ -23,6 +24,7 @@ export async function updateSandbox(
       ...(body.name === undefined ? {} : { name: body.name }),
       ...(body.labels === undefined ? {} : { labels: body.labels }),
       ...(timeoutMs === undefined ? {} : { timeoutAtMs: timeoutMs === null ? null : Date.now() + timeoutMs }),
+      ...(body.rest === undefined ? {} : { rest: withRest(current.rest, body.rest) }),
       ...(body.onTimeout === undefined || current.kind === 'ephemeral' ? {} : { onTimeout: body.onTimeout }),
     };
     const fields = Object.keys(patch);

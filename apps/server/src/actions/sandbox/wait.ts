@@ -1,9 +1,13 @@
 import { Problem } from '@skerry/model';
 import { type SandboxRecord, type StoredFailure, statusOf } from '@skerry/store';
+import type { Undone } from '../../changes.ts';
 import type { Core } from '../../core.ts';
 
-/** What a caller waits for. */
-export type Goal = 'running' | 'stopped' | 'deleted';
+/** What a caller waits for. `rolled_back`: that it runs after its rollback. */
+export type Goal = 'running' | 'paused' | 'stopped' | 'deleted' | 'rolled_back';
+
+/** What it is called when a goal is given up. */
+const undoneBy: Partial<Record<Goal, Undone>> = { paused: 'pause', rolled_back: 'rollback', running: 'fork' };
 
 /** A sandbox after a wait, and whether it is what was waited for. */
 export interface Waited {
@@ -31,6 +35,9 @@ export async function waitFor(
     // What was written between the caller's read and the subscription.
     record = (await core.store.sandboxes.find(start.id)) ?? record;
     for (;;) {
+      const undone = undoneBy[goal];
+      const failure = undone === undefined ? undefined : core.changes.failureSince(start.id, undone, start.version);
+      if (failure !== undefined) throw failure;
       if (isReached(record, goal)) return { record, reached: true };
       const leftMs = deadline - Date.now();
       if (leftMs <= 0 || ended.aborted) return { record, reached: false };
@@ -48,7 +55,11 @@ export async function waitFor(
 
 function isReached(record: SandboxRecord, goal: Goal): boolean {
   if (goal === 'deleted') return record.observed === 'gone';
-  if (goal === 'running' && record.failure !== null) throw failureProblem(record, record.failure);
+  if (goal === 'rolled_back') {
+    if (record.rollbackTo !== null && record.desired !== 'deleted') return false;
+    return isReached(record, 'running');
+  }
+  if (goal !== 'stopped' && record.failure !== null) throw failureProblem(record, record.failure);
   if (record.desired !== goal)
     throw new Problem(
       'conflict',
@@ -58,7 +69,9 @@ function isReached(record: SandboxRecord, goal: Goal): boolean {
         hint: 'Look at it again, and repeat the call if that is still what you want.',
       },
     );
-  return goal === 'running' ? record.observed === 'running' : record.observed === 'ready';
+  if (goal === 'running') return record.observed === 'running';
+  // The memory of what was stopped is given up before the stop is done.
+  return record.observed === 'ready' && (goal === 'paused' ? record.everRan : record.pointId === null);
 }
 
 /** The failure of a sandbox as the problem that it came from. */
@@ -69,4 +82,27 @@ export function failureProblem(record: SandboxRecord, failure: StoredFailure): P
     ...(failure.exhaustion === undefined ? {} : { exhaustion: failure.exhaustion }),
     context: { sandbox: record.id },
   });
+}
+
+/**
+ * Waits until all of some sandboxes run that were made by one call, or cannot. Throws when not one of them does; what became of each is in its record
+ * otherwise.
+ */
+export async function waitForAll(
+  core: Core,
+  starts: readonly SandboxRecord[],
+  waitMs: number,
+  signal: AbortSignal,
+): Promise<{ readonly records: readonly SandboxRecord[]; readonly reached: boolean }> {
+  const ends = await Promise.allSettled(starts.map((start) => waitFor(core, start, 'running', waitMs, signal)));
+  const [first] = ends;
+  if (first?.status === 'rejected' && ends.every(({ status }) => status === 'rejected')) throw first.reason;
+  const records: SandboxRecord[] = [];
+  for (const [index, start] of starts.entries()) {
+    const end = ends[index];
+    records.push(
+      end?.status === 'fulfilled' ? end.value.record : ((await core.store.sandboxes.find(start.id)) ?? start),
+    );
+  }
+  return { records, reached: ends.every((end) => end.status === 'rejected' || end.value.reached) };
 }

@@ -55,11 +55,11 @@ export class Figures {
 export async function report(rows: readonly Row[], path: string): Promise<void> {
   const ms = (value: number): string => value.toFixed(1).padStart(9);
   console.log(
-    `${'what'.padEnd(44)}${'n'.padStart(5)}${'p50 ms'.padStart(10)}${'p95'.padStart(10)}${'p99'.padStart(10)}  ratio`,
+    `${'what'.padEnd(52)}${'n'.padStart(5)}${'p50 ms'.padStart(10)}${'p95'.padStart(10)}${'p99'.padStart(10)}  ratio`,
   );
   for (const row of rows)
     console.log(
-      `${row.what.padEnd(44)}${String(row.n).padStart(5)} ${ms(row.p50)} ${ms(row.p95)} ${ms(row.p99)}  ${row.ratio === undefined ? '' : `${row.ratio.toFixed(2)} × ${row.reference}`}`,
+      `${row.what.padEnd(52)}${String(row.n).padStart(5)} ${ms(row.p50)} ${ms(row.p95)} ${ms(row.p99)}  ${row.ratio === undefined ? '' : `${row.ratio.toFixed(2)} × ${row.reference}`}`,
     );
   await writeFile(path, `${JSON.stringify(rows, null, 2)}\n`);
   console.log(`written to ${path}`);
