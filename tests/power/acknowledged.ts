@@ -7,18 +7,30 @@ import type { Instance } from '../e2e/instance.ts';
 /** What one sandbox must still be, as far as Skerry or the kernel inside has said so. */
 interface Promised {
   readonly id: string;
-  /** Files and their content: synced inside, or written before a stop that was acknowledged. */
+  /** Files and their content: synced inside, or written before a rest that was acknowledged. */
   readonly files: Map<string, string>;
-  state: 'alive' | 'deleted';
+  state: 'alive' | 'paused' | 'deleted';
+  /** What its memory holds, and no file; only while it is paused. */
+  memory?: string;
+}
+
+/** What one snapshot must still hold. */
+interface Saved {
+  readonly id: string;
+  readonly files: ReadonlyMap<string, string>;
 }
 
 const workers = 3;
+/** A tmpfs: what lies there is memory of the sandbox. */
+const inMemory = '/dev/shm/token';
 
 export class Acknowledged {
   readonly #random: () => number;
   readonly #promised = new Map<string, Promised>();
+  readonly #saved = new Map<string, Saved>();
   #open = false;
   #acknowledgements = 0;
+  #loose = 0;
 
   constructor(random: () => number) {
     this.#random = random;
@@ -37,31 +49,23 @@ export class Acknowledged {
 
   summary(): string {
     const all = [...this.#promised.values()];
+    const count = (state: Promised['state']): number => all.filter((promised) => promised.state === state).length;
     const files = all.reduce((sum, promised) => sum + promised.files.size, 0);
-    return `${all.length} sandboxes, ${all.filter((promised) => promised.state === 'deleted').length} of them deleted, ${files} files`;
+    return `sandboxes: ${count('alive')} alive, ${count('paused')} paused, ${count('deleted')} deleted; ${this.#saved.size} snapshots; ${files} files`;
   }
 
-  /** Fails when something acknowledged is not there. All but a few sandboxes are deleted after it. */
+  /** Fails when something acknowledged is not there. All but a few sandboxes, and all snapshots, are deleted after it. */
   async check(skerry: Instance): Promise<void> {
     const all = [...this.#promised.values()];
     for (const [index, promised] of all.entries()) {
-      const { status, body } = await skerry.api('GET', `/v1/sandboxes/${promised.id}`);
-      if (promised.state === 'deleted') {
-        assert.ok(
-          status === 404 || body['status'] === 'deleted',
-          `${promised.id} was deleted: ${JSON.stringify(body)}`,
-        );
-        continue;
-      }
-      assert.equal(status, 200, `${promised.id}: ${JSON.stringify(body)}`);
-      const settled = await skerry.until(promised.id, ['running', 'stopped']);
-      if (settled.status === 'stopped') await skerry.change(promised.id, 'start');
-      for (const [path, content] of promised.files)
-        assert.equal(await skerry.sh(promised.id, `cat ${path}`), content, `${path} of ${promised.id}`);
-      if (index >= all.length - 2) continue;
+      await checkSandbox(skerry, promised);
+      if (promised.state === 'deleted' || index >= all.length - 2) continue;
       await skerry.remove(promised.id);
       this.#promised.set(promised.id, { id: promised.id, files: new Map(), state: 'deleted' });
     }
+    for (const saved of this.#saved.values()) await checkSnapshot(skerry, saved);
+    this.#saved.clear();
+    assert.deepEqual((await skerry.api('GET', '/v1/garbage')).body['items'], []);
   }
 
   /** Resolves when something more has been acknowledged than at the call. */
@@ -85,35 +89,127 @@ export class Acknowledged {
     }
   }
 
-  /** One sandbox: made, written to, stopped; sometimes deleted. */
+  /** Notes what was acknowledged, unless the power has gone since it was asked for. */
+  #note(note: () => void): void {
+    if (!this.#open) throw new Error('The power is gone');
+    note();
+    this.#acknowledgements++;
+  }
+
+  /** One sandbox: made, written to, brought to rest or saved in one of the ways that there are; sometimes deleted. */
   async #life(skerry: Instance): Promise<void> {
     const { id } = await skerry.create();
-    if (!this.#open) return;
     const promised: Promised = { id, files: new Map(), state: 'alive' };
-    this.#promised.set(id, promised);
-    for (let n = 0; n < 1 + this.#random() * 3; n++) {
+    this.#note(() => this.#promised.set(id, promised));
+    for (let n = 0; n < 1 + this.#random() * 2; n++) {
       const [path, content] = [`/home/user/synced-${n}`, this.#content()];
       await skerry.sh(id, writeSynced(path, content));
-      if (!this.#open) return;
-      promised.files.set(path, content);
-      this.#acknowledgements++;
+      this.#note(() => promised.files.set(path, content));
     }
-    const [path, content] = ['/home/user/loose', this.#content()];
+    const drawn = this.#random();
+    if (drawn < 0.3) await this.#stop(skerry, promised);
+    else if (drawn < 0.7) await this.#pause(skerry, promised);
+    else if (drawn < 0.9) await this.#snapshot(skerry, promised);
+    else await this.#fork(skerry, promised);
+    if (this.#random() < 0.3) await this.#delete(skerry, promised);
+  }
+
+  async #stop(skerry: Instance, promised: Promised): Promise<void> {
+    const [path, content] = await this.#writeLoose(skerry, promised.id);
+    await skerry.change(promised.id, 'stop');
+    this.#note(() => promised.files.set(path, content));
+  }
+
+  /** Pauses, goes on and pauses again: the first point is given up for the second. */
+  async #pause(skerry: Instance, promised: Promised): Promise<void> {
+    for (let times = this.#random() < 0.5 ? 2 : 1; times > 0; times--) {
+      const memory = randomBytes(8).toString('hex');
+      const [path, content] = await this.#writeLoose(skerry, promised.id);
+      await skerry.sh(promised.id, `printf %s ${memory} > ${inMemory}`);
+      await skerry.change(promised.id, 'pause');
+      this.#note(() => {
+        promised.files.set(path, content);
+        Object.assign(promised, { state: 'paused', memory });
+      });
+      if (times === 1) return;
+      // From here on its memory is that of a running one, which nobody promised.
+      promised.state = 'alive';
+      delete promised.memory;
+      await skerry.change(promised.id, 'resume');
+    }
+  }
+
+  async #snapshot(skerry: Instance, promised: Promised): Promise<void> {
+    const [path, content] = await this.#writeLoose(skerry, promised.id);
+    const kind = this.#random() < 0.5 ? 'disk' : 'memory';
+    const { status, body } = await skerry.api('POST', `/v1/sandboxes/${promised.id}/snapshots`, { kind });
+    assert.equal(status, 201, JSON.stringify(body));
+    const id = String(body['id']);
+    this.#note(() => this.#saved.set(id, { id, files: new Map([...promised.files, [path, content]]) }));
+  }
+
+  async #fork(skerry: Instance, promised: Promised): Promise<void> {
+    const { status, body } = await skerry.api('POST', `/v1/sandboxes/${promised.id}/fork`, { count: 2 });
+    assert.ok(status < 300, JSON.stringify(body));
+    this.#note(() => {
+      for (const { id } of body['items'] as { id: string }[])
+        this.#promised.set(id, { id, files: new Map(promised.files), state: 'alive' });
+    });
+  }
+
+  async #delete(skerry: Instance, promised: Promised): Promise<void> {
+    this.#promised.delete(promised.id);
+    await skerry.remove(promised.id);
+    this.#note(() => this.#promised.set(promised.id, { id: promised.id, files: new Map(), state: 'deleted' }));
+  }
+
+  /** Writes what only a rest, or a snapshot, makes durable. */
+  async #writeLoose(skerry: Instance, id: string): Promise<[path: string, content: string]> {
+    const [path, content] = [`/home/user/loose-${++this.#loose}`, this.#content()];
     await skerry.sh(id, `printf %s ${content} > ${path}`);
-    await skerry.change(id, 'stop');
-    if (!this.#open) return;
-    promised.files.set(path, content);
-    if (this.#random() > 0.3) return;
-    promised.files.clear();
-    this.#promised.delete(id);
-    await skerry.remove(id);
-    if (!this.#open) return;
-    this.#promised.set(id, { ...promised, state: 'deleted' });
+    return [path, content];
   }
 
   #content(): string {
     return randomBytes(1 + Math.floor(this.#random() * 4000)).toString('hex');
   }
+}
+
+async function checkSandbox(skerry: Instance, promised: Promised): Promise<void> {
+  const { status, body } = await skerry.api('GET', `/v1/sandboxes/${promised.id}`);
+  if (promised.state === 'deleted') {
+    assert.ok(status === 404 || body['status'] === 'deleted', `${promised.id} was deleted: ${JSON.stringify(body)}`);
+    return;
+  }
+  assert.equal(status, 200, `${promised.id}: ${JSON.stringify(body)}`);
+  const settled = await skerry.until(promised.id, ['running', 'stopped', 'paused']);
+  if (promised.state === 'paused') {
+    assert.equal(settled.status, 'paused', JSON.stringify(settled));
+    const resumed = await skerry.change(promised.id, 'resume');
+    assert.equal(resumed.resume?.from, 'memory', JSON.stringify(resumed.resume));
+    assert.equal(await skerry.sh(promised.id, `cat ${inMemory}`), promised.memory);
+    // From now on it is one that runs.
+    promised.state = 'alive';
+    delete promised.memory;
+  } else if (settled.status !== 'running') await skerry.change(promised.id, 'start');
+  await checkFiles(skerry, promised.id, promised.files);
+}
+
+async function checkSnapshot(skerry: Instance, { id, files }: Saved): Promise<void> {
+  const { status, body } = await skerry.api('GET', `/v1/snapshots/${id}`);
+  assert.equal(status, 200, `${id}: ${JSON.stringify(body)}`);
+  assert.equal(body['status'], 'ready');
+  const verified = await skerry.api('POST', `/v1/snapshots/${id}/verify`);
+  assert.ok(verified.status < 300, `${id}: ${JSON.stringify(verified.body)}`);
+  const copy = await skerry.create({ from: id });
+  await checkFiles(skerry, copy.id, files);
+  await skerry.remove(copy.id);
+  assert.ok((await skerry.api('DELETE', `/v1/snapshots/${id}`)).status < 300);
+}
+
+async function checkFiles(skerry: Instance, sandbox: string, files: ReadonlyMap<string, string>): Promise<void> {
+  for (const [path, content] of files)
+    assert.equal(await skerry.sh(sandbox, `cat ${path}`), content, `${path} of ${sandbox}`);
 }
 
 /** A command that writes a file and returns once it and its directory are synced. */

@@ -1,5 +1,6 @@
 import type { Activity } from '@skerry/sdk';
 import { paint } from './print.ts';
+import { wakeWords } from './resume.ts';
 import { tableLines } from './table.ts';
 import { formatAge, formatDuration } from './units.ts';
 
@@ -17,7 +18,8 @@ export function activityLines(name: string, activity: Activity, nowMs: number = 
   const lines = [`${paint(name, 'bold')}  ${paint(level, awake ? 'green' : 'dim')}`, `  ${summary}`];
   const seen = signals.filter((signal) => (awake && signal.active) || signal.lastAt !== undefined);
   if (seen.length > 0) {
-    lines.push('', awake ? 'What works in it:' : 'What worked in it last:');
+    const works = awake && seen.some((signal) => signal.active);
+    lines.push('', works ? 'What works in it:' : 'What worked in it last:');
     const rows = seen.map(({ signal, active, lastAt, detail }) => [
       awake && active ? paint('●', 'green') : paint('○', 'dim'),
       signal,
@@ -34,7 +36,7 @@ export function activityLines(name: string, activity: Activity, nowMs: number = 
     lines.push('', 'Held awake:');
     lines.push(...indented(holds.map(({ id, reason, expiresAt }) => [id, `for ${until(expiresAt, nowMs)}`, reason])));
   }
-  lines.push('', `${awake ? 'Once it rests, this wakes it' : 'This wakes it'}: ${activity.wakes}`);
+  lines.push('', awake ? `Once it rests, ${wakeWords[activity.wakeOn]}.` : `Wakes it: ${activity.wakes}`);
   const spent = [
     ['awake', usage.awakeSeconds],
     ['frozen', usage.frozenSeconds],
@@ -58,7 +60,7 @@ function indented(rows: readonly (readonly string[])[]): string[] {
 }
 
 function when(at: string | undefined, nowMs: number): string {
-  return at === undefined ? 'not while something works' : `in ${until(at, nowMs)}`;
+  return at === undefined ? 'not yet' : `in ${until(at, nowMs)}`;
 }
 
 function until(at: string, nowMs: number): string {

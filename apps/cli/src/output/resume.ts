@@ -9,7 +9,8 @@ export function resumeText({ resume }: SandboxView): string {
   return `from its disk${lost}${resume.why === undefined ? '' : ` (${resume.why})`}`;
 }
 
-const wakes = {
+/** What wakes a sandbox, in words. */
+export const wakeWords = {
   request: 'any request wakes it',
   api: 'a call of the API wakes it',
   never: 'only "resume" wakes it',
@@ -21,5 +22,5 @@ export function restText({ rest }: SandboxView): string {
   if (afterMs === null) return 'never by itself';
   const words = { pause: 'paused', stop: 'stopped', delete: 'deleted' } as const;
   const expires = expireAfterMs === null ? '' : `, deleted after ${formatDuration(expireAfterMs)} of rest`;
-  return `${words[action]} after ${formatDuration(afterMs)} without work; ${wakes[wakeOn]}${expires}`;
+  return `${words[action]} after ${formatDuration(afterMs)} without work; ${wakeWords[wakeOn]}${expires}`;
 }

@@ -45,6 +45,7 @@ export class BootFile {
 }
 
 /** A record without its note of a snapshot in the making. */
-export function withoutSaving({ saving: _, ...record }: BootRecord): BootRecord {
-  return record;
+export function withoutSaving(record: BootRecord): BootRecord {
+  const { saving: _, ...rest } = record;
+  return rest;
 }

@@ -85,7 +85,7 @@ class ExactReader {
     let have = this.#rest.length;
     while (have < bytes) {
       const next = await this.#chunks.next();
-      if (next.done === true) throw damaged('its end is missing');
+      if (next.done === true) throw damaged('it is cut off, or was changed');
       parts.push(Buffer.from(next.value.buffer, next.value.byteOffset, next.value.byteLength));
       have += next.value.byteLength;
     }

@@ -4,6 +4,8 @@ import type { Core } from '../core.ts';
 
 const flushMs = 10_000;
 const reloadMs = 60_000;
+/** How much later than a change of level a sample must be to be set against it, in `ms`. */
+const settledMs = 500;
 /** How often the host's counters are read: when short rules ask for it, as a rule, and when everything is frozen. */
 const sampleMs = { often: 1000, usual: 5000, seldom: 15_000 } as const;
 
@@ -47,24 +49,27 @@ export async function keepActivity(core: Core): Promise<void> {
 export async function sampleNow(core: Core): Promise<void> {
   const samples = await core.backend.sampleActivity(core.ended);
   core.activities.sample(samples);
-  const frozen = new Map(samples.map((sample) => [sample.bootId, sample.frozen]));
+  const frozen = new Map(samples.map((sample) => [sample.bootId, sample] as const));
   const disagreeing: SandboxId[] = [];
   for (const record of core.activities.records) {
     if (record.bootId === null || record.observed !== 'running' || core.drives.busy(record.id)) continue;
     const seen = frozen.get(record.bootId);
-    if (seen !== undefined && seen !== record.frozen) disagreeing.push(record.id);
+    // A sample from before the last change of level says nothing of it.
+    if (seen === undefined || seen.atMs < core.activities.levelSinceMs(record.id) + settledMs) continue;
+    if (seen.frozen !== record.frozen) disagreeing.push(record.id);
   }
   for (const id of disagreeing) {
     const record = await core.store.sandboxes.find(id);
-    const seen = record?.bootId == null ? undefined : frozen.get(record.bootId);
-    if (record === undefined || seen === undefined || seen === record.frozen) continue;
+    if (record === undefined || record.bootId === null) continue;
+    const seen = frozen.get(record.bootId);
+    if (seen === undefined || seen.frozen === record.frozen) continue;
     if (record.observed !== 'running' || core.freezing.busy(id) || core.drives.busy(id)) continue;
     core.log.warn(
-      { sandbox: id, frozen: seen },
+      { sandbox: id, frozen: seen.frozen },
       'Record and host disagreed about a sandbox that rests in RAM; it goes on',
     );
     if (record.frozen) await thaw(core, id, 'found_awake');
-    else if (record.bootId !== null) await core.backend.thawBoot(record.bootId);
+    else await core.backend.thawBoot(record.bootId);
   }
 }
 

@@ -153,9 +153,9 @@ export class Activities {
     }
   }
 
-  /** What a boot does, as the host last said it. */
-  newestSample(id: SandboxId): BootActivity | undefined {
-    return this.#entries.get(id)?.samples.newest;
+  /** Since when a sandbox is at its level. */
+  levelSinceMs(id: SandboxId): number {
+    return this.#entries.get(id)?.account.levelSinceMs ?? 0;
   }
 
   addHold(hold: HoldRecord): void {

@@ -1,4 +1,4 @@
-import type { RestAction, TimeoutAction } from '@skerry/model';
+import type { RestAction } from '@skerry/model';
 import { freezeAfterMs, type RestFacts, seesCounters } from './facts.ts';
 import { lastWorkAtMs, readSignals, type SignalReading } from './signals.ts';
 
@@ -14,7 +14,8 @@ export type RestDecision =
 /** What happens by itself. */
 export interface NextRule {
   readonly rule: 'freeze' | 'rest' | 'timeout' | 'expire';
-  readonly action: 'freeze' | RestAction | TimeoutAction;
+  /** Of a timeout, what was set for it; it has the same words as a rest. */
+  readonly action: 'freeze' | RestAction;
   /** Absent while something keeps it from being known. */
   readonly atMs?: number;
   /** Why not yet, when something else than time is in the way. */

@@ -14,10 +14,6 @@ export class Samples {
     return this.#kept.at(-1)?.cpuMs ?? 0;
   }
 
-  get newest(): BootActivity | undefined {
-    return this.#kept.at(-1);
-  }
-
   add(sample: BootActivity): void {
     const last = this.#kept.at(-1);
     if (sample.bootId === this.#bootId && last !== undefined && sample.atMs <= last.atMs) return;

@@ -9,7 +9,11 @@ import {
   type RouteEvent,
   type SandboxTraffic,
 } from '@skerry/protocol';
-import type { TestInstance } from './instance.ts';
+
+/** A server that a gateway can follow. */
+interface Followed {
+  readonly settings: { readonly gatewaySocket: string };
+}
 
 export class TestGateway implements AsyncDisposable {
   readonly routes = new Map<SandboxId, Route>();
@@ -21,15 +25,16 @@ export class TestGateway implements AsyncDisposable {
   readonly #end = new AbortController();
   #following: Promise<void> = Promise.resolve();
 
-  private constructor(instance: TestInstance) {
+  private constructor(instance: Followed) {
     this.#client = new JsonClient(instance.settings.gatewaySocket, 'the server');
   }
 
-  static async connect(instance: TestInstance): Promise<TestGateway> {
+  /** Follows a server that answers. Throws when it does not. */
+  static async connect(instance: Followed): Promise<TestGateway> {
     const gateway = new TestGateway(instance);
-    const { promise, resolve } = Promise.withResolvers<void>();
-    // A server that goes down ends it.
-    gateway.#following = gateway.#follow(resolve).catch(() => undefined);
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    // A server that goes down later ends it.
+    gateway.#following = gateway.#follow(resolve).catch(reject);
     await promise;
     return gateway;
   }

@@ -21,10 +21,7 @@ const main = fileURLToPath(new URL('../main.ts', import.meta.url));
 const deadlineMs = 30_000;
 
 /** Waits until `look` gives something other than `undefined`. */
-export async function eventually<T>(
-  what: string,
-  look: () => Promise<T | undefined> | T | undefined,
-): Promise<T> {
+export async function eventually<T>(what: string, look: () => Promise<T | undefined> | T | undefined): Promise<T> {
   const end = Date.now() + deadlineMs;
   for (;;) {
     const found = await look();
@@ -70,6 +67,15 @@ export class ServerProcess implements AsyncDisposable {
     );
     server.#spawn();
     return server;
+  }
+
+  get settings(): { readonly apiSocket: string; readonly gatewaySocket: string } {
+    return { apiSocket: this.#path('api.sock'), gatewaySocket: this.#path('gateway.sock') };
+  }
+
+  /** What a call of its own has to carry. */
+  get authorization(): string {
+    return `Bearer ${this.#key}`;
   }
 
   /** Lets the server be killed at its next arrival at a point. */

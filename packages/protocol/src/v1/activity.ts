@@ -15,7 +15,9 @@ export type ActivitySignal = (typeof activitySignals)[number];
 /** Answer of `GET /v1/sandboxes/:id/activity`: why it is awake, what would wake it, when and how it will rest, and what it has cost. */
 export const ActivitySchema = Type.Object(
   {
-    level: oneOf(['awake', 'frozen', 'paused', 'stopped'], { description: '`frozen`: it rests in RAM; nothing is saved by that.' }),
+    level: oneOf(['awake', 'frozen', 'paused', 'stopped'], {
+      description: '`frozen`: it rests in RAM; nothing is saved by that.',
+    }),
     /** One sentence for a person. */
     summary: Type.String(),
     signals: Type.Array(
@@ -31,7 +33,12 @@ export const ActivitySchema = Type.Object(
       Type.Object({
         rule: oneOf(['freeze', 'rest', 'timeout', 'expire']),
         action: oneOf(['freeze', ...restActions]),
-        at: Type.Optional(Type.String({ ...time, description: 'When, if nothing works in it until then; absent while something does.' })),
+        at: Type.Optional(
+          Type.String({
+            ...time,
+            description: 'When, if nothing works in it until then; absent while something does.',
+          }),
+        ),
         why: Type.String(),
       }),
     ),
@@ -51,7 +58,11 @@ export const ActivitySchema = Type.Object(
       pausedSeconds: Type.Number(),
       stoppedSeconds: Type.Number(),
       cpuSeconds: Type.Number(),
-      cost: Type.Object({ amount: Type.Number(), currency: Type.String(), prices: Type.String({ description: 'The configured prices, in words.' }) }),
+      cost: Type.Object({
+        amount: Type.Number(),
+        currency: Type.String(),
+        prices: Type.String({ description: 'The configured prices, in words.' }),
+      }),
     }),
   },
   { $id: 'Activity' },

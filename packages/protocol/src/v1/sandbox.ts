@@ -74,7 +74,8 @@ export const CreateSandboxBody = Type.Object(
     from: Type.Optional(
       Type.String({
         maxLength: 64,
-        description: 'Id or name of a snapshot that it goes on from. Template, memory and CPUs are those of the snapshot unless given.',
+        description:
+          'Id or name of a snapshot that it goes on from. Template, memory and CPUs are those of the snapshot unless given.',
       }),
     ),
     diskOnly: Type.Optional(
@@ -142,14 +143,14 @@ export const SandboxSchema = Type.Object(
           why: Type.Optional(Type.String()),
           at: Type.String({ format: 'date-time' }),
         },
-        { description: 'How it last came back from a pause, a snapshot or a fork, and what was lost if its memory could not be used.' },
+        {
+          description:
+            'How it last came back from a pause, a snapshot or a fork, and what was lost if its memory could not be used.',
+        },
       ),
     ),
     source: Type.Optional(
-      Type.Object(
-        { snapshot: idSchema('snapshot') },
-        { description: 'The snapshot that its files were made from.' },
-      ),
+      Type.Object({ snapshot: idSchema('snapshot') }, { description: 'The snapshot that its files were made from.' }),
     ),
     deletedAt: Type.Optional(Type.String({ format: 'date-time' })),
     accessToken: Type.Optional(

@@ -10,11 +10,17 @@ export const CreateSnapshotBody = Type.Object(
   {
     name: Type.Optional(SnapshotNameSchema),
     kind: Type.Optional(
-      oneOf(snapshotKinds, { description: '`memory` by default where the sandbox runs or is paused with memory, else `disk`.' }),
+      oneOf(snapshotKinds, {
+        description: '`memory` by default where the sandbox runs or is paused with memory, else `disk`.',
+      }),
     ),
     expireAfterMs: Type.Optional(Type.Integer({ minimum: 1000, description: 'Deleted so long after it was made.' })),
     keepLast: Type.Optional(
-      Type.Integer({ minimum: 1, maximum: 1000, description: "Then deletes the sandbox's older snapshots without a name, but for so many." }),
+      Type.Integer({
+        minimum: 1,
+        maximum: 1000,
+        description: "Then deletes the sandbox's older snapshots without a name, but for so many.",
+      }),
     ),
   },
   closed,

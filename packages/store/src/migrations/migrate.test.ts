@@ -6,7 +6,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import type { SandboxId } from '@skerry/model';
 import { openStore } from '../store.ts';
-import { testStore } from '../testing.ts';
+import { testStore } from '../testing/test-store.ts';
 import { base } from './base.ts';
 
 testStore('openStore() opens again what it made', async (store, location) => {

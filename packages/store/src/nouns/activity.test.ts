@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { newId } from '@skerry/model';
-import { sandboxRecord, testStore } from '../testing.ts';
+import { sandboxRecord, testStore } from '../testing/test-store.ts';
 import type { ActivityRecord } from './activity.ts';
 import type { HoldRecord } from './holds.ts';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { newId } from '@skerry/model';
-import { sandboxRecord, snapshotRecord, testStore } from '../testing.ts';
+import { sandboxRecord, snapshotRecord, testStore } from '../testing/test-store.ts';
 
 testStore('insert() and find() give back what was written', async (store) => {
   const project = await store.projects.create('p', 1);

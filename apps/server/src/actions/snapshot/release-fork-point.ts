@@ -2,12 +2,13 @@ import { Problem, type SnapshotId } from '@skerry/model';
 import type { Core } from '../../core.ts';
 import { finishDeletion } from './finish-deletion.ts';
 
-/** Deletes the snapshot that forks were made from once none of them needs it any more. Any other snapshot stays. */
+/** Deletes the snapshot that forks, or an imported sandbox, were made from once none of them needs it any more. Any other snapshot stays. */
 export async function releaseForkPoint(core: Core, id: SnapshotId): Promise<void> {
   try {
     const released = await core.store.transaction(async (nouns) => {
       const point = await nouns.snapshots.find(id);
-      if (point?.origin !== 'fork' || point.status !== 'ready') return false;
+      if (point === undefined || point.status !== 'ready') return false;
+      if (point.origin !== 'fork' && point.origin !== 'import') return false;
       if ((await nouns.sandboxes.listUsersOf(id)).length > 0) return false;
       await nouns.snapshots.change(point, { status: 'deleting' });
       return true;

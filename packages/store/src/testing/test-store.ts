@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { defaultRest, newId, type ProjectId, randomLabel } from '@skerry/model';
 import pg from 'pg';
-import type { SandboxRecord } from './sandbox-record.ts';
-import type { SnapshotRecord } from './snapshot-record.ts';
-import { openStore, type Store, type StoreLocation } from './store.ts';
+import type { SandboxRecord } from '../sandbox-record.ts';
+import type { SnapshotRecord } from '../snapshot-record.ts';
+import { openStore, type Store, type StoreLocation } from '../store.ts';
 
 const postgres = process.env['SKERRY_TEST_POSTGRES'];
 
