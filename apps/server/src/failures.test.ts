@@ -47,7 +47,11 @@ test('a boot that the host refuses fails the create at once', async () => {
 });
 
 test('a disk that cannot be made fails the create, and leaves nothing but the record', async () => {
-  const problem = new Problem('exhausted', 'The disk is full', { ...lost, reason: 'host_disk_full', exhaustion: 'disk' });
+  const problem = new Problem('exhausted', 'The disk is full', {
+    ...lost,
+    reason: 'host_disk_full',
+    exhaustion: 'disk',
+  });
   skerry.backend.faults.inject({ call: 'createDisk', when: 'before', problem });
   const answer = await skerry.api('POST', '/v1/sandboxes', { name: 'full' });
   assert.deepEqual([answer.status, answer.body['reason']], [507, 'host_disk_full']);
@@ -114,8 +118,7 @@ test('two callers at once: one state, and each is told what became of its call',
   const verbs = ['stop', 'start', 'pause', 'resume', 'stop', 'start'];
   for (let round = 0; round < 5; round++) {
     const answers = await Promise.all(verbs.map((verb) => skerry.api('POST', `/v1/sandboxes/${id}/${verb}`, {})));
-    for (const { status, body } of answers)
-      assert.ok([200, 409, 412].includes(status), JSON.stringify([status, body]));
+    for (const { status, body } of answers) assert.ok([200, 409, 412].includes(status), JSON.stringify([status, body]));
     await skerry.server.core.drives.idle();
     const { status } = await skerry.get(id);
     assert.ok(['running', 'stopped', 'paused'].includes(status), status);

@@ -143,7 +143,8 @@ test('rollback puts a sandbox back to a snapshot in place, with its memory and a
   await skerry.act(id, 'stop');
   assert.equal((await skerry.act(id, 'rollback', { snapshot: 'good' })).status, 'running');
   await drop(id);
-  for (const snapshot of skerry.backend.contents.snapshots) await skerry.api('DELETE', `/v1/snapshots/${snapshot.snapshotId}`);
+  for (const snapshot of skerry.backend.contents.snapshots)
+    await skerry.api('DELETE', `/v1/snapshots/${snapshot.snapshotId}`);
   assert.deepEqual(skerry.backend.contents, { disks: [], boots: [], snapshots: [] });
 });
 

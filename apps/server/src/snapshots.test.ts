@@ -166,7 +166,11 @@ test('what a sandbox needs to start from cannot be deleted; pause points are the
 
 test('lists are paged and by sandbox; names are unique; other projects and viewers are kept out', async () => {
   const [one, two] = [await skerry.create({ name: 'one' }), await skerry.create({ name: 'two' })];
-  const made = [await skerry.snapshot('one', { name: 's1' }), await skerry.snapshot('two'), await skerry.snapshot('one')];
+  const made = [
+    await skerry.snapshot('one', { name: 's1' }),
+    await skerry.snapshot('two'),
+    await skerry.snapshot('one'),
+  ];
   const first = await skerry.api('GET', '/v1/snapshots?limit=2');
   const rest = await skerry.api('GET', `/v1/snapshots?limit=2&cursor=${String(first.body['next'])}`);
   const ids = [first, rest].flatMap(({ body }) => (body['items'] as Snapshot[]).map(({ id }) => id));
