@@ -191,6 +191,22 @@ export class TestInstance implements AsyncDisposable {
     await this.server.core.drives.idle();
   }
 
+  /** Waits until nothing of any sandbox is on its way, and nothing on the host is to be cleaned away. */
+  async calm(deadlineMs = 30_000): Promise<void> {
+    const end = Date.now() + deadlineMs;
+    for (;;) {
+      await this.settle();
+      const { items } = (await this.api('GET', '/v1/sandboxes?limit=200')).body as { items: Sandbox[] };
+      const onItsWay = items.filter(({ status }) => !['running', 'paused', 'stopped', 'failed'].includes(status));
+      const ended = this.backend.contents.boots.filter(({ state }) => state !== 'running');
+      const unsettled = await this.store.snapshots.listUnsettled();
+      const idle = this.server.core.boots.connected && onItsWay.length + ended.length + unsettled.length === 0;
+      if (idle && !items.some(({ id }) => this.server.core.drives.busy(id))) return;
+      assert.ok(Date.now() < end, `it does not come to rest: ${JSON.stringify({ onItsWay, ended, unsettled })}`);
+      await sleep(5);
+    }
+  }
+
   /** Waits until a sandbox has a status. */
   async until(sandbox: string, status: string, deadlineMs = 10_000): Promise<Sandbox> {
     const end = Date.now() + deadlineMs;
