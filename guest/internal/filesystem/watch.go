@@ -25,6 +25,8 @@ const (
 	watchedDirectories = 16384
 	// eventLimit bounds the events that wait for one client.
 	eventLimit = 16384
+	// mostSeen bounds the paths of uploads that one watch remembers.
+	mostSeen = 1024
 )
 
 // watch follows what happens in one directory.
@@ -35,6 +37,9 @@ type watch struct {
 	accounts  users.Databases
 	uploads   *replaced.Recent
 	notifier  *fsnotify.Watcher
+	// startedAt is the number of the last upload before this watch, and seen of the last one to each path that was told.
+	startedAt uint64
+	seen      map[string]uint64
 
 	mu sync.Mutex
 	// directories counts those that are watched.
@@ -81,7 +86,7 @@ func (s *Service) openWatch(header interface{ Get(string) string }, request watc
 	}
 	opened := &watch{
 		root: root, recursive: request.GetRecursive(), detailed: request.GetIncludeEntry(),
-		accounts: s.guard.Accounts, uploads: s.uploads, notifier: notifier, ready: make(chan struct{}, 1),
+		accounts: s.guard.Accounts, uploads: s.uploads, startedAt: s.uploads.Last(), seen: map[string]uint64{}, notifier: notifier, ready: make(chan struct{}, 1),
 	}
 	if err := opened.add(root, false); err != nil {
 		_ = notifier.Close()
@@ -179,9 +184,10 @@ func (w *watch) handleCreated(path string) {
 	info, err := os.Lstat(path)
 	if err == nil {
 		if status, ok := info.Sys().(*syscall.Stat_t); ok && info.Mode().IsRegular() {
-			if upload, ours := w.uploads.Find(replaced.Upload{
+			if upload, number, ours := w.uploads.Find(replaced.Upload{
 				Path: path, Device: uint64(status.Dev), Inode: status.Ino, ModifiedNs: status.Mtim.Nano(),
-			}); ours {
+			}, max(w.startedAt, w.seen[path])); ours {
+				w.see(path, number)
 				if !upload.Existed {
 					w.push(path, filesystempb.EventType_EVENT_TYPE_CREATE)
 				}
@@ -214,6 +220,15 @@ func (w *watch) forget(path string) {
 }
 
 // push queues an event. The name is relative to what is watched.
+// see remembers the last upload to path that was told. What it forgets is older than every upload that is told later.
+func (w *watch) see(path string, number uint64) {
+	if len(w.seen) >= mostSeen {
+		clear(w.seen)
+		w.startedAt = number
+	}
+	w.seen[path] = number
+}
+
 func (w *watch) push(path string, kind filesystempb.EventType) {
 	name, err := filepath.Rel(w.root, path)
 	if err != nil {

@@ -122,9 +122,13 @@ func (p *Process) follow(outputs []outputPipe, status <-chan syscall.WaitStatus)
 	}()
 	ended := <-status
 	p.leaderGone.Store(true)
-	p.input.close()
+	// Of a terminal, input and output are one file: closed now, what was printed last would be lost unread.
+	if p.terminal == nil {
+		p.input.close()
+	}
 	p.noteRead()
 	p.awaitQuiet(drained)
+	p.input.close()
 	if p.deadline != nil {
 		p.deadline.Stop()
 	}

@@ -30,28 +30,50 @@ const remembered = 512
 type Recent struct {
 	mu      sync.Mutex
 	uploads []Upload
+	// first is the number of the first upload in the list; they are numbered from 1.
+	first uint64
 }
 
 // Add remembers upload. It is called before the rename, so that nobody sees the file earlier.
 func (r *Recent) Add(upload Upload) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.first == 0 {
+		r.first = 1
+	}
 	if len(r.uploads) >= remembered {
 		r.uploads = append(r.uploads[:0], r.uploads[remembered/2:]...)
+		r.first += remembered / 2
 	}
 	r.uploads = append(r.uploads, upload)
 }
 
-// Find returns the upload that made file, of which Existed does not count.
-func (r *Recent) Find(file Upload) (Upload, bool) {
+// Find returns the upload that a watcher's event about file tells of, with its number; Existed does not count. The file may have been replaced
+// again before the watcher looked: what it is told of is the first upload to that path after number seen.
+func (r *Recent) Find(file Upload, seen uint64) (Upload, uint64, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for index := len(r.uploads) - 1; index >= 0; index-- {
 		if upload := r.uploads[index]; upload == file || upload == file.existing() {
-			return upload, true
+			for earlier := range index {
+				if number := r.first + uint64(earlier); number > seen && r.uploads[earlier].Path == file.Path {
+					return r.uploads[earlier], number, true
+				}
+			}
+			return upload, r.first + uint64(index), true
 		}
 	}
-	return Upload{}, false
+	return Upload{}, 0, false
+}
+
+// Last returns the number of the latest upload.
+func (r *Recent) Last() uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.uploads) == 0 {
+		return 0
+	}
+	return r.first + uint64(len(r.uploads)) - 1
 }
 
 func (u Upload) existing() Upload {
