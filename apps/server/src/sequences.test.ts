@@ -121,7 +121,7 @@ async function performOn(
     call(skerry, step, 'POST', `/v1/sandboxes/${one.id}/${verb}`, body);
   switch (step.verb) {
     case 'write':
-      return one.write(skerry.backend, `${world.nextValue()}`);
+      return one.write(skerry.backend, world.nextValue());
     case 'pause':
       return one.paused(await act('pause'), true);
     case 'pauseDisk':

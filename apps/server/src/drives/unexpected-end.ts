@@ -75,7 +75,7 @@ async function afterEnd(core: Core, record: SandboxRecord): Promise<void> {
 /** The boot ended by itself before its memory was saved: a pause would acknowledge what is lost. */
 function pauseLost(current: SandboxRecord): Amendment {
   const problem = new Problem(
-    'precondition_failed',
+    'conflict',
     `Sandbox "${current.name}" ended by itself before it was paused: ${current.lastExit?.detail ?? 'nobody knows why'}`,
     { reason: 'boot_ended', hint: 'It is booted again from its disk; pause it again once it runs.' },
   );

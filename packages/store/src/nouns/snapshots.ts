@@ -194,7 +194,7 @@ export function snapshots(database: Kysely<Tables>): Snapshots {
         .execute();
       await database
         .updateTable('sandboxes')
-        .set((e) => ({ parent_snapshot_id: parent_id, version: e('version', '+', 1) }))
+        .set((e) => ({ parent_snapshot_id: parent_id, owner_stale: 1, version: e('version', '+', 1) }))
         .where('parent_snapshot_id', '=', id)
         .execute();
       await database.deleteFrom('snapshots').where('id', '=', id).execute();
