@@ -6,7 +6,7 @@ import type { Engine, EngineDescription } from '@skerry/engine';
 import { createGvisorEngine } from '@skerry/engine-gvisor';
 import { errorFields, type Log } from '@skerry/kit';
 import type { DiskDiff, HostId } from '@skerry/model';
-import type { HostConfig } from '@skerry/protocol';
+import type { ExportKeysConfig, HostConfig } from '@skerry/protocol';
 import { type HostLimits, readHostLimits } from './boots/admission.ts';
 import { BootFeed } from './boots/boot-feed.ts';
 import { Boots } from './boots/boots.ts';
@@ -144,7 +144,7 @@ export async function startHost(config: HostConfig, log: Log, replacements: Host
   await snapshots.retainBuilds();
   const snapshotMaker = new SnapshotMaker({ snapshots, boots, disks, space, log });
   const exports = await Exports.open({
-    keysDirectory: join(dirname(config.storeImage), 'keys'),
+    keys: config.exportKeys ?? exportKeysBeside(config.storeImage),
     mountPoint: storeDir,
     runDir,
     snapshots,
@@ -185,6 +185,12 @@ export async function startHost(config: HostConfig, log: Log, replacements: Host
         .catch((error: unknown) => log.error('The host daemon did not end cleanly', errorFields(error)));
     },
   };
+}
+
+/** Where the keys lie when nobody says so: in the data directory. */
+function exportKeysBeside(storeImage: string): ExportKeysConfig {
+  const directory = dirname(storeImage);
+  return { ownKeyFile: join(directory, 'export.key'), trustedDir: join(directory, 'trusted-keys') };
 }
 
 /** The kernel's own id of this uptime of the machine. */

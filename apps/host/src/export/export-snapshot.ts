@@ -39,8 +39,9 @@ export async function* exportSnapshot(
   const compressor = createZstdCompress({
     params: { [constants.ZSTD_c_compressionLevel]: 3, [constants.ZSTD_c_checksumFlag]: 1 },
   });
+  const source = members(parts);
   const ended = pipeline(
-    Readable.from(members(parts), { objectMode: false }),
+    Readable.from(source, { objectMode: false }),
     compressor,
     signal === undefined ? {} : { signal },
   );
@@ -53,6 +54,8 @@ export async function* exportSnapshot(
     throw signal?.aborted === true ? Problem.from(signal.reason) : error;
   } finally {
     compressor.destroy();
+    // Nothing that it started is left when this ends.
+    await source.return();
   }
 }
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Engine } from '@skerry/engine';
 import { errorFields, type Log } from '@skerry/kit';
 import type { OwnerBlob, SandboxId, SnapshotId } from '@skerry/model';
-import type { HostImport } from '@skerry/protocol';
+import type { ExportKeysConfig, HostImport } from '@skerry/protocol';
 import { faultPoint } from '../fault-points.ts';
 import type { ImageStore } from '../images/image-store.ts';
 import type { Draft } from '../snapshots/draft.ts';
@@ -19,8 +19,7 @@ import { SigningKeys } from './signing-keys.ts';
 import { stripOwner } from './strip-owner.ts';
 
 export interface ExportsOptions {
-  /** `keys` of the data directory. */
-  readonly keysDirectory: string;
+  readonly keys: ExportKeysConfig;
   readonly mountPoint: string;
   /** A directory for the mount points of jails. */
   readonly runDir: string;
@@ -61,7 +60,7 @@ export class Exports {
   static async open(options: ExportsOptions): Promise<Exports> {
     const jail = join(options.runDir, 'jail');
     await mkdir(jail, { recursive: true, mode: 0o700 });
-    return new Exports(options, await SigningKeys.open(options.keysDirectory, options.log), jail);
+    return new Exports(options, await SigningKeys.open(options.keys, options.log), jail);
   }
 
   /** The bytes of a snapshot as one file; the snapshot cannot be deleted meanwhile. Throws `not_found` before the first byte. */

@@ -78,6 +78,8 @@ export async function importSnapshot(parts: ImportParts, signal?: AbortSignal): 
     throw sourceFailure ?? error;
   } finally {
     child.kill('SIGKILL');
+    // What nobody will read must not keep it from being over.
+    child.stdout.destroy();
     await ended;
     await flowing;
   }

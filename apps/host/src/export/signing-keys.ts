@@ -1,6 +1,6 @@
 /**
- * The key that an instance signs its exports with, and the keys whose memory images it takes: `keys/export.key` and `keys/trusted/*.pub` in the data
- * directory. Memory from a stranger could be made to break out of a sandbox; files cannot.
+ * The key that an instance signs its exports with, and the keys whose memory images it takes. Memory from a stranger could be made to break out of a
+ * sandbox; files cannot.
  */
 import {
   createHash,
@@ -15,50 +15,42 @@ import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errorFields, type Log, readFileIfExists, writeFileAtomic } from '@skerry/kit';
 import { Problem } from '@skerry/model';
+import type { ExportKeysConfig } from '@skerry/protocol';
 import type { ExportSignature } from './export-manifest.ts';
 
 /** What is signed begins with this, so that a signature means nothing anywhere else. */
 const context = Buffer.from('skerry export 1\n');
 
 export class SigningKeys {
-  readonly #directory: string;
+  readonly #trustedDirectory: string;
   readonly #key: KeyObject;
   readonly #log: Log;
 
-  private constructor(directory: string, key: KeyObject, log: Log) {
-    this.#directory = directory;
+  private constructor(trustedDirectory: string, key: KeyObject, log: Log) {
+    this.#trustedDirectory = trustedDirectory;
     this.#key = key;
     this.#log = log;
   }
 
-  /** Reads the key of the instance, and makes it when there is none. Its public half is written beside it, for people. */
-  static async open(directory: string, log: Log): Promise<SigningKeys> {
-    await mkdir(join(directory, 'trusted'), { recursive: true, mode: 0o755 });
-    const file = join(directory, 'export.key');
-    let pem = await readFileIfExists(file);
+  /** Reads the key of the instance; makes it, and the folder of trusted ones, where the supervisor has not. */
+  static async open({ ownKeyFile, trustedDir }: ExportKeysConfig, log: Log): Promise<SigningKeys> {
+    await mkdir(trustedDir, { recursive: true, mode: 0o700 });
+    let pem = await readFileIfExists(ownKeyFile);
     if (pem === undefined) {
       pem = generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
-      await writeFileAtomic(file, pem, 0o600);
+      await writeFileAtomic(ownKeyFile, pem, 0o600);
     }
     let key: KeyObject;
     try {
       key = createPrivateKey(pem);
     } catch (cause) {
-      throw new Problem('data_loss', `"${file}" does not hold what Skerry wrote there`, {
-        reason: 'secret_file_broken',
+      throw new Problem('data_loss', `"${ownKeyFile}" does not hold what Skerry wrote there`, {
+        reason: 'export_key_broken',
         hint: 'Restore it from a backup, or delete it: then a new one is made, and exports of the old one are no longer trusted.',
         cause,
       });
     }
-    const keys = new SigningKeys(directory, key, log);
-    const shown = join(directory, 'export.pub');
-    if ((await readFileIfExists(shown)) !== keys.publicPem) await writeFileAtomic(shown, keys.publicPem, 0o644);
-    return keys;
-  }
-
-  /** PEM text for the `trusted` directory of another instance. */
-  get publicPem(): string {
-    return createPublicKey(this.#key).export({ type: 'spki', format: 'pem' }).toString();
+    return new SigningKeys(trustedDir, key, log);
   }
 
   sign(data: Buffer): ExportSignature {
@@ -86,12 +78,11 @@ export class SigningKeys {
   }
 
   async #trusted(): Promise<ReadonlySet<string>> {
-    const directory = join(this.#directory, 'trusted');
     const found = new Set<string>();
-    for (const name of await readdir(directory)) {
-      if (!name.endsWith('.pub')) continue;
+    for (const name of await readdir(this.#trustedDirectory)) {
+      if (!name.endsWith('.pem')) continue;
       try {
-        found.add(derOf(createPublicKey(await readFile(join(directory, name)))));
+        found.add(derOf(createPublicKey(await readFile(join(this.#trustedDirectory, name)))));
       } catch (error) {
         this.#log.warn('A trusted key cannot be read', { name, ...errorFields(error) });
       }

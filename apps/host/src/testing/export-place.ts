@@ -60,7 +60,7 @@ export class ExportPlace implements AsyncDisposable {
     });
     await mkdir(join(directory, 'run'), { recursive: true });
     const exports = await Exports.open({
-      keysDirectory: join(directory, 'keys'),
+      keys: { ownKeyFile: join(directory, 'export.key'), trustedDir: join(directory, 'trusted-keys') },
       mountPoint: layout.root,
       runDir: join(directory, 'run'),
       snapshots,
