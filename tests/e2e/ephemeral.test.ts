@@ -21,7 +21,8 @@ async function traces(): Promise<Record<string, string>> {
     routes: ['ip', 'route', 'show', 'table', 'all'],
     controlGroups: ['find', '/sys/fs/cgroup', '-path', `*skerry-${skerry.id}/*`, '-type', 'd'],
     runtime: ['find', skerry.runDir],
-    store: ['find', `${skerry.dataDir}/store`, '-maxdepth', '3'],
+    // The first boot of all brings the engine's build, which stays.
+    store: ['find', `${skerry.dataDir}/store`, '-maxdepth', '3', '-not', '-path', '*/store/engines/*'],
     processes: ['ps', '-eo', 'args'],
   };
   const found: Record<string, string> = {};
