@@ -1,6 +1,7 @@
 /** One real Skerry for a test file: started by the launcher as a person would, in a data directory and on a port of its own. */
 import assert from 'node:assert/strict';
 import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -199,6 +200,12 @@ export class Instance implements AsyncDisposable {
     assert.ok(this.#faultFile !== undefined, 'started without faults');
     if (point === undefined) await rm(this.#faultFile, { force: true });
     else await writeFile(this.#faultFile, point);
+  }
+
+  /** Whether the point that was set has not been come to yet. */
+  faultArmed(): boolean {
+    assert.ok(this.#faultFile !== undefined, 'started without faults');
+    return existsSync(this.#faultFile);
   }
 
   /** Process ids of one of its programs. */
