@@ -65,13 +65,15 @@ export class Garbage {
    */
   async collectLeftovers(): Promise<void> {
     const { engine, layout, log, network } = this.#parts;
-    const [runtime, kernel] = await Promise.all([this.#inEngine(), network.garbage()]);
-    if (runtime.length + kernel.length === 0) return;
+    const [runtime, kernel, store] = await Promise.all([this.#inEngine(), network.garbage(), this.#inStore()]);
+    // The record of a boot is not synced: a power failure may leave a directory without it, and nothing that runs.
+    const lost = store.filter(({ kind }) => kind === 'boot');
+    if (runtime.length + kernel.length + lost.length === 0) return;
     log.info('Removing what an earlier daemon left', {
-      items: [...runtime, ...kernel].map(({ kind, name }) => `${kind} ${name}`),
+      items: [...runtime, ...kernel, ...lost].map(({ kind, name }) => `${kind} ${name}`),
     });
     for (const { bootId } of runtime) if (bootId !== undefined) await engine.remove(bootId, join(layout.boots, bootId));
-    for (const item of kernel) await network.removeGarbage(item);
+    for (const item of [...kernel, ...lost]) await this.#remove(item);
   }
 
   async #inStore(): Promise<GarbageItem[]> {
