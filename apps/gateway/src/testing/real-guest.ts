@@ -33,9 +33,10 @@ export async function startRealGuest(
   // A home of its own: login shells run what is in the machine's, and tests kill them in the middle of it.
   const script = 'mount --make-rprivate / && mount -t tmpfs none /root && exec "$0" "$@"';
   const namespaces = ['--uts', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc'];
+  const listening = ['-public', `${address}:49983`, '-control', `${address}:49982`];
   const child = spawn(
     'unshare',
-    [...namespaces, 'sh', '-ec', script, program, '-public', `${address}:49983`, '-control', `${address}:49982`],
+    [...namespaces, 'sh', '-ec', script, program, ...listening, '-generation', join(directory, 'generation.json')],
     {
       stdio: ['ignore', 'ignore', 'inherit'],
       env: { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', SKERRY_BOOT_SECRET: secret },
