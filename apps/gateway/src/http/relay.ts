@@ -159,6 +159,9 @@ export function relay(exchange: Relay): RelayControl {
   const answer = (incoming: IncomingMessage): void => {
     const chunked = incoming.headers['transfer-encoding'] !== undefined && request.httpVersionMinor > 0;
     const headers = forwardResponseHeaders(incoming, chunked);
+    // Closing while the body still comes would reset the connection, and the answer with it: the client closes when it has it.
+    if (bodied && !request.complete && request.httpVersionMinor > 0 && request.headers.expect === undefined)
+      response.shouldKeepAlive = true;
     try {
       response.writeHead(incoming.statusCode ?? 0, incoming.statusMessage ?? '', headers);
     } catch (error) {
