@@ -16,7 +16,9 @@ async function takeInventory(suite: Suite): Promise<Set<string>> {
   }
   for (const name of await readdir('/run/netns').catch(() => [])) found.add(`network namespace ${name}`);
   for (const name of await readdir('/sys/class/net').catch(() => [])) found.add(`network interface ${name}`);
-  for (const folder of ['/tmp', '/var/tmp', '/run', '/dev/shm']) {
+  // What all instances share stays, empty: removing it could race with one that starts.
+  for (const name of await readdir('/run/skerry').catch(() => [])) found.add(`path /run/skerry/${name}`);
+  for (const folder of ['/tmp', '/var/tmp', '/dev/shm']) {
     for (const name of await readdir(folder).catch(() => [])) {
       // The suite's own database is stopped after its last stage.
       if (name.startsWith('skerry') && !name.startsWith('skerry-pg-')) found.add(`path ${folder}/${name}`);
