@@ -3,3 +3,4 @@ export { type ProblemCode, type ProblemDocument, problemClasses } from '@skerry/
 export * from './envd/filesystem.ts';
 export * from './envd/frames.ts';
 export * from './envd/process.ts';
+export * from './envd/signals.ts';

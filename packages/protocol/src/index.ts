@@ -3,6 +3,7 @@ export { adminPaths } from './admin-api.ts';
 export * from './envd/filesystem.ts';
 export * from './envd/frames.ts';
 export * from './envd/process.ts';
+export * from './envd/signals.ts';
 export * from './gateway-api.ts';
 export * from './host-api.ts';
 export * from './http/json-client.ts';

@@ -237,3 +237,8 @@ test('readExit() makes 128 + n of a signal', () => {
   });
   assert.deepEqual(readExit({ exited: true }), { exitCode: 0, timedOut: false });
 });
+
+test('readExit() knows every signal that the gateway knows', () => {
+  const end = { exited: false, status: 'signal: CPU time limit exceeded' } as Parameters<typeof readExit>[0];
+  assert.deepEqual(readExit(end), { exitCode: 152, signal: 'SIGXCPU', timedOut: false });
+});

@@ -1,7 +1,7 @@
 import { Problem } from '@skerry/model';
 import { type ExecBody, type ExecEvent, type ProcessStreamMessage, processPaths } from '@skerry/protocol';
 import type { GuestClient } from '../guest/guest-client.ts';
-import { parseSignal } from '../guest/signals.ts';
+import { parseSignal } from '@skerry/protocol';
 import { startRequest } from './command.ts';
 
 /** The exit code of a command that ran longer than its timeout. */

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { newId } from '@skerry/model';
 import { encodeFrame, processPaths, type Route } from '@skerry/protocol';
 import { type Bench, startBench, until } from '../testing/bench.ts';
-import { parseSignal } from '../guest/signals.ts';
+import { parseSignal } from '@skerry/protocol';
 
 const key = `skerry_${'a'.repeat(40)}`;
 const projectId = newId('project');
